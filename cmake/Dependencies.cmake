@@ -1,0 +1,38 @@
+# Everything the build needs from outside, found and never fetched.
+find_package(Threads REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(hwy CONFIG REQUIRED)
+
+# Debian's RE2 ships pkg-config alone; newer releases ship a CMake package.
+find_package(re2 CONFIG QUIET)
+if(NOT TARGET re2::re2)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+  add_library(re2::re2 ALIAS PkgConfig::RE2)
+endif()
+
+if(WEIGHTINIT_BUILD_SERVICE)
+  # Newer Protobuf must be found by its own package (it depends on Abseil); Debian's has FindProtobuf alone.
+  find_package(Protobuf CONFIG QUIET)
+  if(NOT Protobuf_FOUND)
+    find_package(Protobuf REQUIRED)
+  endif()
+  find_package(gRPC CONFIG REQUIRED)
+  find_package(yaml-cpp CONFIG REQUIRED)
+  if(NOT TARGET yaml-cpp::yaml-cpp)  # before yaml-cpp 0.8
+    add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+  endif()
+  find_package(CLI11 CONFIG REQUIRED)
+  find_package(nlohmann_json CONFIG REQUIRED)
+  find_package(spdlog CONFIG REQUIRED)
+endif()
+
+if(WEIGHTINIT_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  # The peers that tests compare with (torch, NumPy, grpcio) are Debian's packages, which belong to this interpreter.
+  set(WEIGHTINIT_TEST_PYTHON /usr/bin/python3 CACHE FILEPATH "Python interpreter that has torch, NumPy and grpcio")
+endif()
+if(WEIGHTINIT_BUILD_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()
