@@ -13,7 +13,8 @@
 
 namespace weightinit {
 
-// The element type of a tensor. The four integer types hold zeros, ones and exactly representable constants alone.
+// The element type of a tensor. The four integer types hold zeros, ones and exactly representable
+// constants alone.
 enum class DType : std::uint8_t {
   kFloat32 = 1,
   kBFloat16,

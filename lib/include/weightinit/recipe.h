@@ -1,0 +1,154 @@
+// Recipes: what is asked. Tensors and rules as the user wrote them; nothing here is resolved to
+// numbers.
+//
+// Thread-safety: everything here is a pure function or a value.
+#ifndef WEIGHTINIT_RECIPE_H_
+#define WEIGHTINIT_RECIPE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "weightinit/dtype.h"
+#include "weightinit/export.h"
+#include "weightinit/initializer.h"
+#include "weightinit/shape.h"
+
+namespace weightinit {
+
+// How fans are read off a shape: OUT_IN is torch's (out, in/groups, k…), IN_OUT is Keras' and Flax'
+// (k…, in/groups, out).
+enum class FanLayout : std::uint8_t { kOutIn = 1, kInOut };
+
+// Fan geometry: exactly one of four ways. With nothing said the fans are torch.nn.init's. Fans
+// always come from the full shape.
+struct FanGeometry {
+  // 1. A layout. Transposed convolutions hold (in, out/groups, k…) or, with IN_OUT, (k…,
+  // out/groups, in).
+  std::optional<FanLayout> layout;  // default OUT_IN
+  bool transposed = false;
+  std::optional<std::int64_t> groups;  // ≥ 1, divides the dimension it splits; default 1
+  // 2. Axes, as in JAX: fan_in = Π in_axes · receptive field, which is what neither in, out nor
+  // batch axes name. Negative axes count from the end.
+  std::vector<std::int64_t> in_axes, out_axes, batch_axes;
+  // 3. Numbers, > 0.
+  std::optional<double> fan_in, fan_out;
+  // 4. The fans of the sibling tensor with this last name segment, e.g. "weight" (what torch uses
+  // for a bias).
+  std::string fans_of;
+
+  friend bool operator==(const FanGeometry&, const FanGeometry&) = default;
+};
+
+// Where random words come from.
+struct PhiloxV1 {
+  friend bool operator==(const PhiloxV1&, const PhiloxV1&) = default;
+};
+struct TorchCpu {
+  friend bool operator==(const TorchCpu&, const TorchCpu&) = default;
+};
+struct JaxThreefry {
+  friend bool operator==(const JaxThreefry&, const JaxThreefry&) = default;
+};
+using Generator = std::variant<PhiloxV1, TorchCpu, JaxThreefry>;
+
+// "philox_v1", "torch_cpu", "jax_threefry"
+WEIGHTINIT_EXPORT std::string_view Name(const Generator& generator);
+WEIGHTINIT_EXPORT absl::StatusOr<Generator> ParseGenerator(std::string_view text,
+                                                           std::string_view field = "generator");
+
+// One tensor: what is asked.
+struct TensorSpec {
+  std::string name;  // UTF-8
+  Shape shape;
+  std::optional<DType> dtype;            // default: the recipe's
+  std::optional<Initializer> init;       // default: from the first rule that matches
+  std::optional<FanGeometry> fan;        // default: the rule's
+  std::string module;                    // module type, e.g. "Conv2d"; what Rule::module matches
+  bool buffer = false;                   // not a parameter, e.g. running_mean
+  std::optional<std::string> draw_name;  // default: the canonical name
+  std::optional<std::uint64_t> subsequence;  // instead of draw_name
+  std::optional<std::uint64_t> seed;         // default: the rule's, then the recipe's
+  std::optional<double> scale;               // ≥ 0; multiplies std, low and high, value, gain
+  bool has_view = false;                     // views are refused by this version
+  friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
+};
+
+// Says how the tensors are drawn whose name and module type it matches. First match wins.
+struct Rule {
+  std::optional<std::string> name_regex;  // RE2, full match on the canonical name
+  std::optional<std::string> module;      // equal to TensorSpec::module
+  std::optional<Initializer> init;        // required unless skip
+  std::optional<FanGeometry> fan;
+  std::string scale;  // expressions are refused by this version
+  std::optional<std::uint64_t> seed;
+  bool skip = false;         // leave the tensor out, counted as covered
+  bool may_be_idle = false;  // no error if nothing matches
+  bool has_view = false;     // views are refused by this version
+  friend bool operator==(const Rule&, const Rule&) = default;
+};
+
+// Applied in order to names that are asked for: RE2 full match, then `rewrite` with \1 … for
+// groups.
+struct Rename {
+  std::string name_regex;
+  std::string rewrite;
+  friend bool operator==(const Rename&, const Rename&) = default;
+};
+
+// A whole model: tensors, rules, seed, generator.
+struct Recipe {
+  Generator generator;
+  std::uint64_t seed = 0;
+  DType default_dtype = DType::kFloat32;
+  std::map<std::string, double> constants;
+  std::vector<TensorSpec> tensors;
+  std::vector<Rule> rules;
+  std::vector<Rename> renames;
+  bool has_draws = false;        // replay order; refused by this version
+  bool allow_uncovered = false;  // leave out the tensors that no rule matches
+  bool allow_idle = false;       // do not refuse rules that match nothing
+  friend bool operator==(const Recipe&, const Recipe&) = default;
+};
+
+// Canonical form of a name: without the segments _orig_mod, _fsdp_wrapped_module and
+// _checkpoint_wrapped_module at any level, and without a leading "module.".
+WEIGHTINIT_EXPORT std::string CanonicalName(std::string_view name);
+
+// What the rules did. Indices are those of the recipe.
+struct Coverage {
+  struct Overlap {
+    int tensor;
+    int winner;
+    std::vector<int> others;
+  };
+  std::vector<std::optional<int>> rule_of_tensor;  // none: the tensor's own init, or uncovered
+  std::vector<int> uncovered;                      // tensors without init that no rule matches
+  std::vector<int> skipped;                        // tensors left out on purpose
+  std::vector<int> idle_rules;                     // rules that match no tensor
+  std::vector<Overlap> overlaps;                   // tensors that several rules match
+};
+
+// A valid recipe without rules, and how it came about. `origin[i]` is the index in the given recipe
+// of `recipe.tensors[i]`.
+struct Expansion {
+  Recipe recipe;
+  Coverage coverage;
+  std::vector<int> origin;
+};
+
+// Applies the rules: every tensor of the result has a canonical name, dtype, init and seed of its
+// own. Errors: INVALID_ARGUMENT (bad names, two tensors of one canonical name, a regex that RE2
+// refuses), FAILED_PRECONDITION (a tensor that nothing covers, a rule that matches nothing, unless
+// allowed), UNIMPLEMENTED (views, scale expressions, replay generators).
+WEIGHTINIT_EXPORT absl::StatusOr<Expansion> Expand(const Recipe& recipe);
+
+}  // namespace weightinit
+
+#endif  // WEIGHTINIT_RECIPE_H_

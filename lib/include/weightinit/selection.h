@@ -1,0 +1,74 @@
+// Selections: which elements of a plan's tensors are asked for, in which dtype.
+//
+// Thread-safety: everything here is a pure function or a value.
+#ifndef WEIGHTINIT_SELECTION_H_
+#define WEIGHTINIT_SELECTION_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "weightinit/export.h"
+#include "weightinit/plan.h"
+#include "weightinit/shape.h"
+
+namespace weightinit {
+
+struct Selection {
+  std::string name;
+  Slice slice;
+  std::int64_t first_byte = 0;             // of the slice's bytes; a whole number of elements
+  std::optional<std::int64_t> byte_count;  // likewise; default: to the end
+  std::optional<DType> dtype;              // default: the tensor's
+};
+
+// A selection checked against a plan. Element j of the slice (row-major over `shape`) is the
+// tensor's element with logical index base + Σ_d j_d·strides[d].
+struct BoundSelection {
+  int tensor = 0;  // index into ModelPlan::tensors
+  DType dtype = DType::kFloat32;
+  Shape shape;                        // of the slice
+  std::int64_t base = 0;              // logical index of the slice's first element
+  std::vector<std::int64_t> strides;  // per dimension of `shape`, in elements of the full tensor
+  std::int64_t first = 0;             // elements [first, first + count) of the slice are asked for
+  std::int64_t count = 0;
+
+  std::int64_t num_bytes() const { return count * SizeBytes(dtype); }
+};
+
+// Errors: NOT_FOUND (name), INVALID_ARGUMENT (slice outside the shape, bytes that cut an element, a
+// dtype that cannot hold the values), with paths below `field` ("selections[2]":
+// ….slice.box.dims[1].start …).
+WEIGHTINIT_EXPORT absl::StatusOr<BoundSelection> Bind(const ModelPlan& plan,
+                                                      const Selection& selection,
+                                                      std::string_view field);
+
+// The part [first, first + count) of what is selected. REQUIRES: 0 ≤ first, first + count ≤
+// selection.count
+WEIGHTINIT_EXPORT BoundSelection Part(const BoundSelection& selection, std::int64_t first,
+                                      std::int64_t count);
+
+// Everything, one selection per tensor, in recipe order.
+WEIGHTINIT_EXPORT std::vector<BoundSelection> SelectAll(const ModelPlan& plan);
+
+// What one request may cost. A refusal names the limit, its value and the flag that sets it.
+struct Limits {
+  // Of what is asked for, not of the full shapes. Flag --max-response-bytes.
+  std::int64_t max_response_bytes = std::int64_t{2} << 40;
+  // Binary32 size of a matrix that must be made whole: orthogonal, delta_orthogonal, sparse. Flag
+  // --max-matrix-bytes.
+  std::int64_t max_matrix_bytes = std::int64_t{4} << 30;
+};
+
+// Errors: RESOURCE_EXHAUSTED.
+WEIGHTINIT_EXPORT absl::Status CheckLimits(const ModelPlan& plan,
+                                           std::span<const BoundSelection> selections,
+                                           const Limits& limits);
+
+}  // namespace weightinit
+
+#endif  // WEIGHTINIT_SELECTION_H_
