@@ -1,0 +1,275 @@
+#include "lib/source/fixed_order_gemm.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+#include <string_view>
+
+// One target per width of vector: sub-versions differ in instructions that nothing here uses.
+#define HWY_DISABLED_TARGETS \
+  (~(HWY_SCALAR | HWY_EMU128 | HWY_SSE4 | HWY_AVX2 | HWY_AVX3 | HWY_NEON))
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "lib/source/fixed_order_gemm.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+#if HWY_TARGET == HWY_AVX3
+#define WEIGHTINIT_QR_TARGET_NAME "avx512"
+#elif HWY_TARGET == HWY_AVX2
+#define WEIGHTINIT_QR_TARGET_NAME "avx2"
+#elif HWY_TARGET == HWY_SSE4
+#define WEIGHTINIT_QR_TARGET_NAME "sse4"
+#elif HWY_TARGET == HWY_NEON
+#define WEIGHTINIT_QR_TARGET_NAME "neon"
+#endif
+
+#ifdef WEIGHTINIT_QR_TARGET_NAME
+
+HWY_BEFORE_NAMESPACE();
+namespace weightinit {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr std::int64_t kW = kStripColumns;
+
+template <class T>
+using Tag = hn::CappedTag<T, static_cast<size_t>(kW)>;
+
+template <class T>
+constexpr std::int64_t Lanes() {
+  return static_cast<std::int64_t>(hn::MaxLanes(Tag<T>()));
+}
+
+// The register tile: kTileRows rows of kTileVectors vectors are summed at once. 16 sums for 32
+// registers, 8 for 16 leave room for a row of the other operand, a broadcast factor and a product,
+// and hide the latency of an addition.
+#if HWY_TARGET == HWY_AVX3
+template <class T>
+constexpr std::int64_t kTileVectors = kW / Lanes<T>();
+template <class T>
+constexpr int kTileRows = static_cast<int>(16 / kTileVectors<T>);
+#elif HWY_TARGET == HWY_NEON
+template <class T>
+constexpr std::int64_t kTileVectors = 4;
+template <class T>
+constexpr int kTileRows = 4;
+#else
+template <class T>
+constexpr std::int64_t kTileVectors = 2;
+template <class T>
+constexpr int kTileRows = 4;
+#endif
+
+// w[i, j] (+)= sum over r < rows of v[r, i] * c[r, j] for i < kTileRows and the tile's columns.
+template <class T>
+HWY_INLINE void InnerTile(std::int64_t rows, const T* HWY_RESTRICT v, const T* HWY_RESTRICT c,
+                          T* HWY_RESTRICT w, bool first) {
+  const Tag<T> d;
+  constexpr std::int64_t kLanes = Lanes<T>();
+  constexpr int kRows = kTileRows<T>;
+  constexpr int kVectors = static_cast<int>(kTileVectors<T>);
+  hn::Vec<Tag<T>> sums[kRows][kVectors];
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kVectors; ++j) sums[i][j] = hn::Zero(d);
+  }
+  for (std::int64_t r = 0; r < rows; ++r) {
+    hn::Vec<Tag<T>> row[kVectors];
+    for (int j = 0; j < kVectors; ++j) row[j] = hn::Load(d, c + r * kW + j * kLanes);
+    for (int i = 0; i < kRows; ++i) {
+      const auto factor = hn::Set(d, v[r * kW + i]);
+      for (int j = 0; j < kVectors; ++j) {
+        sums[i][j] = hn::Add(sums[i][j], hn::Mul(factor, row[j]));
+      }
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kVectors; ++j) {
+      T* const to = w + i * kW + j * kLanes;
+      hn::Store(first ? sums[i][j] : hn::Add(hn::Load(d, to), sums[i][j]), d, to);
+    }
+  }
+}
+
+template <class T>
+void Inner(std::int64_t rows, std::int64_t strips, const T* v, std::int64_t v_stride, const T* c,
+           T* w) {
+  constexpr std::int64_t kColumns = kTileVectors<T> * Lanes<T>();
+  for (std::int64_t r = 0; r < rows; r += kRowBlock) {
+    const std::int64_t block = std::min(kRowBlock, rows - r);
+    for (std::int64_t q = 0; q < strips; ++q) {
+      for (std::int64_t i = 0; i < kW; i += kTileRows<T>) {
+        for (std::int64_t j = 0; j < kW; j += kColumns) {
+          InnerTile<T>(block, v + q * v_stride + r * kW + i, c + r * kW + j,
+                       w + (q * kW + i) * kW + j, r == 0);
+        }
+      }
+    }
+  }
+}
+
+// c[r, j] -= v[r, i] * w[i, j], i ascending, for r < kRows and the tile's columns.
+template <class T, int kRows>
+HWY_INLINE void SubtractTile(std::int64_t strips, const T* HWY_RESTRICT v, std::int64_t v_stride,
+                             const T* HWY_RESTRICT w, T* HWY_RESTRICT c) {
+  const Tag<T> d;
+  constexpr std::int64_t kLanes = Lanes<T>();
+  constexpr int kVectors = static_cast<int>(kTileVectors<T>);
+  hn::Vec<Tag<T>> rest[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int j = 0; j < kVectors; ++j) rest[r][j] = hn::Load(d, c + r * kW + j * kLanes);
+  }
+  for (std::int64_t q = 0; q < strips; ++q) {
+    for (std::int64_t i = 0; i < kW; ++i) {
+      hn::Vec<Tag<T>> row[kVectors];
+      for (int j = 0; j < kVectors; ++j) row[j] = hn::Load(d, w + (q * kW + i) * kW + j * kLanes);
+      for (int r = 0; r < kRows; ++r) {
+        const auto factor = hn::Set(d, v[q * v_stride + r * kW + i]);
+        for (int j = 0; j < kVectors; ++j) {
+          rest[r][j] = hn::Sub(rest[r][j], hn::Mul(factor, row[j]));
+        }
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int j = 0; j < kVectors; ++j) hn::Store(rest[r][j], d, c + r * kW + j * kLanes);
+  }
+}
+
+template <class T, int kRows>
+HWY_INLINE void SubtractRows(std::int64_t strips, const T* v, std::int64_t v_stride, const T* w,
+                             T* c) {
+  constexpr std::int64_t kColumns = kTileVectors<T> * Lanes<T>();
+  for (std::int64_t j = 0; j < kW; j += kColumns) {
+    SubtractTile<T, kRows>(strips, v, v_stride, w + j, c + j);
+  }
+}
+
+template <class T>
+void Subtract(std::int64_t rows, std::int64_t strips, const T* v, std::int64_t v_stride, const T* w,
+              T* c) {
+  std::int64_t r = 0;
+  for (; r + kTileRows<T> <= rows; r += kTileRows<T>) {
+    SubtractRows<T, kTileRows<T>>(strips, v + r * kW, v_stride, w, c + r * kW);
+  }
+  for (; r < rows; ++r) SubtractRows<T, 1>(strips, v + r * kW, v_stride, w, c + r * kW);
+}
+
+constexpr std::int64_t kVectors64 = kW / Lanes<double>();
+
+void ColumnProducts(std::int64_t first, std::int64_t rows, std::int64_t column,
+                    const double* HWY_RESTRICT a, double* HWY_RESTRICT s) {
+  const Tag<double> d;
+  constexpr std::int64_t kLanes = Lanes<double>();
+  std::fill_n(s, kW, 0.0);
+  while (first < rows) {
+    const std::int64_t end = std::min((first / kRowBlock + 1) * kRowBlock, rows);
+    hn::Vec<Tag<double>> sums[kVectors64];
+    for (int j = 0; j < kVectors64; ++j) sums[j] = hn::Zero(d);
+    for (; first < end; ++first) {
+      const double* const row = a + first * kW;
+      const auto factor = hn::Set(d, row[column]);
+      for (int j = 0; j < kVectors64; ++j) {
+        sums[j] = hn::Add(sums[j], hn::Mul(factor, hn::Load(d, row + j * kLanes)));
+      }
+    }
+    for (int j = 0; j < kVectors64; ++j) {
+      hn::StoreU(hn::Add(hn::LoadU(d, s + j * kLanes), sums[j]), d, s + j * kLanes);
+    }
+  }
+}
+
+void ColumnUpdate(std::int64_t first, std::int64_t rows, std::int64_t column, double scale,
+                  const double* HWY_RESTRICT t, double* HWY_RESTRICT a) {
+  const Tag<double> d;
+  constexpr std::int64_t kLanes = Lanes<double>();
+  hn::Vec<Tag<double>> factors[kVectors64];
+  for (int j = 0; j < kVectors64; ++j) factors[j] = hn::LoadU(d, t + j * kLanes);
+  for (std::int64_t r = first; r < rows; ++r) {
+    double* const row = a + r * kW;
+    const double u = row[column] * scale;
+    const auto product = hn::Set(d, u);
+    for (int j = 0; j < kVectors64; ++j) {
+      const auto rest = hn::Load(d, row + j * kLanes);
+      hn::Store(hn::Sub(rest, hn::Mul(product, factors[j])), d, row + j * kLanes);
+    }
+    row[column] = u;
+  }
+}
+
+}  // namespace
+
+extern const QrKernels kQrKernels;
+const QrKernels kQrKernels = {
+    .name = WEIGHTINIT_QR_TARGET_NAME,
+    .inner64 = Inner<double>,
+    .inner32 = Inner<float>,
+    .subtract64 = Subtract<double>,
+    .subtract32 = Subtract<float>,
+    .column_products = ColumnProducts,
+    .column_update = ColumnUpdate,
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace weightinit
+HWY_AFTER_NAMESPACE();
+
+#endif  // WEIGHTINIT_QR_TARGET_NAME
+#undef WEIGHTINIT_QR_TARGET_NAME
+
+#if HWY_ONCE
+namespace weightinit {
+namespace {
+
+struct Available {
+  const QrKernels* tables[5] = {};
+  std::size_t count = 0;
+
+  void AddIf(std::int64_t target, const QrKernels& kernels) {
+    if ((hwy::SupportedTargets() & target) != 0) tables[count++] = &kernels;
+  }
+};
+
+Available FindAvailable() {
+  Available found;
+  found.tables[found.count++] = &ScalarQrKernels();
+#if HWY_TARGETS & HWY_NEON
+  found.AddIf(HWY_NEON, N_NEON::kQrKernels);
+#endif
+#if HWY_TARGETS & HWY_SSE4
+  found.AddIf(HWY_SSE4, N_SSE4::kQrKernels);
+#endif
+#if HWY_TARGETS & HWY_AVX2
+  found.AddIf(HWY_AVX2, N_AVX2::kQrKernels);
+#endif
+#if HWY_TARGETS & HWY_AVX3
+  found.AddIf(HWY_AVX3, N_AVX3::kQrKernels);
+#endif
+  return found;
+}
+
+const QrKernels& Choose() {
+  const std::span<const QrKernels* const> all = AllQrKernels();
+  const char* const wanted = std::getenv("WEIGHTINIT_SIMD");
+  for (const QrKernels* kernels : all) {
+    if (wanted != nullptr && std::string_view(kernels->name) == wanted) return *kernels;
+  }
+  return *all.back();
+}
+
+}  // namespace
+
+std::span<const QrKernels* const> AllQrKernels() {
+  static const Available kAvailable = FindAvailable();
+  return {kAvailable.tables, kAvailable.count};
+}
+
+const QrKernels& BestQrKernels() {
+  static const QrKernels& kBest = Choose();
+  return kBest;
+}
+
+}  // namespace weightinit
+#endif  // HWY_ONCE

@@ -1,0 +1,72 @@
+// The inner loops of Householder QR, whose sums run in one fixed order.
+//
+// A strip is 16 consecutive columns of a matrix, stored row by row: element (r, c) stands at r * 16
+// + c. Every element of a result is computed by itself, in the order stated below, and products are
+// rounded before they are added: the width of a vector, the order of the elements and the number of
+// threads therefore never show. All sets of kernels return the same bits; docs/orthogonal.md states
+// the order for readers who want to reproduce them.
+//
+// A sum over rows is cut into blocks of kRowBlock rows. The partial sum of a block starts at +0 and
+// takes its terms by increasing row; the partial sums are added by increasing block, starting from
+// the first. (The blocks keep the error of a binary32 sum small for long matrices, and leave room
+// for threads that share one sum.) A sum that starts at +0 is never -0, so leaving out terms that
+// are exactly zero does not change it: kernels may skip structural zeros.
+//
+// Thread-safety: the tables are constant; kernels write only through their output arguments.
+// Memory: kernels allocate nothing. Errors: none. Range: any finite values; nothing is checked.
+#ifndef WEIGHTINIT_LIB_SOURCE_FIXED_ORDER_GEMM_H_
+#define WEIGHTINIT_LIB_SOURCE_FIXED_ORDER_GEMM_H_
+
+#include <cstdint>
+#include <span>
+
+namespace weightinit {
+
+// Columns of a strip: one cache line of binary32, two of binary64, and a multiple of every vector's
+// lanes.
+inline constexpr std::int64_t kStripColumns = 16;
+// Rows of a block of a sum: a block of two binary64 strips fits in 32 KiB of first-level cache.
+inline constexpr std::int64_t kRowBlock = 128;
+
+struct QrKernels {
+  const char* name;  // as WEIGHTINIT_SIMD spells it
+
+  // w[i, j] = sum over r < rows of v[r, i] * c[r, j], for i < 16 * strips and j < 16, in blocks
+  // from r = 0. v is `strips` strips that start v_stride elements apart; c is one strip; w has 16
+  // columns. w overlaps neither.
+  void (*inner64)(std::int64_t rows, std::int64_t strips, const double* v, std::int64_t v_stride,
+                  const double* c, double* w);
+  void (*inner32)(std::int64_t rows, std::int64_t strips, const float* v, std::int64_t v_stride,
+                  const float* c, float* w);
+
+  // c[r, j] = (...((c[r, j] - v[r, 0] * w[0, j]) - v[r, 1] * w[1, j]) - ...), for r < rows, up to i
+  // = 16 * strips - 1.
+  void (*subtract64)(std::int64_t rows, std::int64_t strips, const double* v, std::int64_t v_stride,
+                     const double* w, double* c);
+  void (*subtract32)(std::int64_t rows, std::int64_t strips, const float* v, std::int64_t v_stride,
+                     const float* w, float* c);
+
+  // s[c] = sum over first <= r < rows of a[r, column] * a[r, c], for c < 16. Blocks are counted
+  // from row 0 of `a`.
+  void (*column_products)(std::int64_t first, std::int64_t rows, std::int64_t column,
+                          const double* a, double* s);
+
+  // For first <= r < rows: a[r, c] = a[r, c] - u * t[c] for c < 16, with u = a[r, column] * scale;
+  // then a[r, column] = u.
+  void (*column_update)(std::int64_t first, std::int64_t rows, std::int64_t column, double scale,
+                        const double* t, double* a);
+};
+
+// The plain C++ reference.
+const QrKernels& ScalarQrKernels();
+
+// Every set of kernels that this machine runs, the reference first and the best last.
+std::span<const QrKernels* const> AllQrKernels();
+
+// The best set, or the one that the environment variable WEIGHTINIT_SIMD names (read once). An
+// unknown or unsupported name is ignored.
+const QrKernels& BestQrKernels();
+
+}  // namespace weightinit
+
+#endif  // WEIGHTINIT_LIB_SOURCE_FIXED_ORDER_GEMM_H_

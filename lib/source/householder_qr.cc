@@ -1,0 +1,439 @@
+#include "lib/source/householder_qr.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <new>
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "lib/source/fixed_order_gemm.h"
+
+namespace weightinit {
+namespace {
+
+constexpr std::int64_t kW = kStripColumns;
+// Reflections that are applied together. Fixed for ever: it decides which sums are formed. At 64
+// the updates read and write an element once per 256 operations, while T costs 64 / (2 rows) of
+// them.
+constexpr std::int64_t kPanelColumns = 64;
+constexpr std::int64_t kPanelStrips = kPanelColumns / kW;
+constexpr std::int64_t kTSize = kPanelColumns * kPanelColumns;
+constexpr std::int64_t kTStride = kPanelColumns * kW;  // elements of a strip of T
+// Below this sum of squares a column counts as zero: above it, squares lost to underflow do not
+// matter. The square of the least binary32 number is 2^-298, so only rounding errors of rounding
+// errors come here.
+constexpr double kZeroSumOfSquares = 0x1p-900;
+// Strips start this many rows further apart than needed, lest those of a power-of-two matrix share
+// cache sets.
+constexpr std::int64_t kPaddingRows = 4;
+constexpr std::size_t kAlignment = 128;  // a pair of cache lines, which prefetch together
+
+std::int64_t CeilDiv(std::int64_t a, std::int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
+
+// The sizes of the tall problem: A = G or G^T, m × n with m >= n, as strips.
+struct Sizes {
+  std::int64_t m;
+  std::int64_t n;
+  bool transposed;
+  std::int64_t strips;
+  std::int64_t panels;
+  std::int64_t stride;  // elements from one strip to the next
+
+  std::int64_t PanelStrips(std::int64_t panel) const {
+    return std::min(kPanelStrips, strips - panel * kPanelStrips);
+  }
+};
+
+Sizes MakeSizes(std::int64_t rows, std::int64_t cols) {
+  Sizes sizes;
+  sizes.m = std::max(rows, cols);
+  sizes.n = std::min(rows, cols);
+  sizes.transposed = rows < cols;
+  sizes.strips = CeilDiv(sizes.n, kW);
+  sizes.panels = CeilDiv(sizes.n, kPanelColumns);
+  sizes.stride = (sizes.m + kPaddingRows) * kW;
+  return sizes;
+}
+
+// Where the parts of the one allocation begin, in bytes; each a multiple of kAlignment.
+struct Offsets {
+  std::int64_t reflectors;  // V of one panel, in binary32
+  std::int64_t factors;     // T of every panel, in binary32
+  std::int64_t signs;       // of R_jj: one byte per column, 1 where negative
+  std::int64_t total;
+};
+
+std::int64_t RoundUp(std::int64_t bytes) {
+  constexpr auto kUnit = static_cast<std::int64_t>(kAlignment);
+  return CeilDiv(bytes, kUnit) * kUnit;
+}
+
+Offsets MakeOffsets(const Sizes& sizes) {
+  const auto kDouble = static_cast<std::int64_t>(sizeof(double));
+  const auto kFloat = static_cast<std::int64_t>(sizeof(float));
+  Offsets offsets;
+  offsets.reflectors = RoundUp(sizes.strips * sizes.stride * kDouble);
+  offsets.factors =
+      offsets.reflectors + RoundUp(std::min(kPanelStrips, sizes.strips) * sizes.stride * kFloat);
+  offsets.signs = offsets.factors + RoundUp(sizes.panels * kTSize * kFloat);
+  offsets.total = offsets.signs + RoundUp(sizes.strips * kW);
+  return offsets;
+}
+
+// A product of a block of reflections and one strip: c -= V (T' (V^T c)), with T' = T^T or T. V and
+// T' are given as strips; that of T' holds element (i, k) of T' at (k, i), so that one kernel
+// serves both products.
+struct BlockOfReflections64 {
+  const QrKernels& kernels;
+  std::int64_t rows;
+  std::int64_t strips;
+  const double* v;
+  std::int64_t v_stride;
+  const double* t;
+
+  void ApplyTransposedTo(double* c) const {
+    alignas(kAlignment) double w[kPanelColumns * kW];
+    alignas(kAlignment) double tw[kPanelColumns * kW];
+    kernels.inner64(rows, strips, v, v_stride, c, w);
+    for (std::int64_t q = 0; q < strips;
+         ++q) {  // T^T is lower triangular: strip q ends at its diagonal
+      kernels.inner64((q + 1) * kW, 1, t + q * kTStride, kTStride, w, tw + q * kW * kW);
+    }
+    kernels.subtract64(rows, strips, v, v_stride, tw, c);
+  }
+};
+
+struct BlockOfReflections32 {
+  const QrKernels& kernels;
+  std::int64_t rows;
+  std::int64_t strips;
+  const float* v;
+  std::int64_t v_stride;
+  const float* t;
+
+  void ApplyTo(float* c) const {
+    alignas(kAlignment) float w[kPanelColumns * kW];
+    kernels.inner32(rows, strips, v, v_stride, c, w);
+    Finish(w, c);
+  }
+
+  // The same for a strip whose rows are those of the identity matrix from column `first`: V^T c are
+  // rows of V.
+  void ApplyToIdentity(std::int64_t first, float* c) const {
+    alignas(kAlignment) float w[kPanelColumns * kW];
+    for (std::int64_t i = 0; i < strips * kW; ++i) {
+      for (std::int64_t j = 0; j < kW; ++j) {
+        const std::int64_t row = first + j;
+        w[i * kW + j] = row < rows ? v[(i / kW) * v_stride + row * kW + i % kW] : 0.0f;
+      }
+    }
+    Finish(w, c);
+  }
+
+ private:
+  void Finish(const float* w, float* c) const {
+    alignas(kAlignment) float tw[kPanelColumns * kW];
+    for (std::int64_t q = 0; q < strips;
+         ++q) {  // T is upper triangular: strip q begins at its diagonal
+      const std::int64_t begin = q * kW;
+      kernels.inner32(strips * kW - begin, 1, t + q * kTStride + begin * kW, kTStride,
+                      w + begin * kW, tw + begin * kW);
+    }
+    kernels.subtract32(rows, strips, v, v_stride, tw, c);
+  }
+};
+
+// One panel: 64 columns (fewer in the last) from its diagonal down, turned in place into V, clean:
+// 0 above the diagonal, 1 on it. T is built beside it.
+class Panel {
+ public:
+  Panel(const QrKernels& kernels, std::int64_t rows, std::int64_t columns, std::int64_t stride,
+        double* a)
+      : kernels_(kernels), rows_(rows), columns_(columns), stride_(stride), a_(a) {}
+
+  // negative[j] = 1 where R_jj < 0.
+  void Factor(unsigned char* negative) {
+    for (std::int64_t q = 0; q * kW < columns_; ++q) {
+      if (q > 0) Block(q).ApplyTransposedTo(Strip(q));
+      FactorStrip(q, negative + q * kW);
+      ExtendT(q);
+    }
+  }
+
+  BlockOfReflections64 Block(std::int64_t strips) const {
+    return {kernels_, rows_, strips, a_, stride_, t_strips_};
+  }
+
+  // T, rounded to binary32, in the layout of BlockOfReflections32.
+  void StoreT(float* to) const {
+    for (std::int64_t k = 0; k < kPanelColumns; ++k) {
+      for (std::int64_t i = 0; i < kPanelColumns; ++i) {
+        to[(i / kW) * kTStride + k * kW + i % kW] =
+            static_cast<float>(transposed_t_[k * kPanelColumns + i]);
+      }
+    }
+  }
+
+ private:
+  double* Strip(std::int64_t q) const { return a_ + q * stride_; }
+
+  void FactorStrip(std::int64_t q, unsigned char* negative) {
+    double* const a = Strip(q);
+    const std::int64_t count = std::min(kW, columns_ - q * kW);
+    for (std::int64_t c = 0; c < count; ++c) FactorColumn(a, q * kW + c, c, &negative[c]);
+    // R is not needed any more: what stands above the diagonal becomes part of V.
+    std::fill_n(a, q * kW * kW, 0.0);
+    for (std::int64_t c = 0; c < count; ++c) {
+      for (std::int64_t r = q * kW; r < q * kW + c; ++r) a[r * kW + c] = 0.0;
+      a[(q * kW + c) * kW + c] = 1.0;
+    }
+  }
+
+  // Column c of the strip `a`, whose diagonal stands in row j.
+  void FactorColumn(double* a, std::int64_t j, std::int64_t c, unsigned char* negative) {
+    double products[kW];
+    kernels_.column_products(j + 1, rows_, c, a, products);
+    double* const diagonal = a + j * kW;
+    const double alpha = diagonal[c];
+    const double sum = products[c];
+    if (sum < kZeroSumOfSquares) {  // no reflection
+      tau_[j] = 0.0;
+      *negative = alpha < 0.0;
+      for (std::int64_t r = j + 1; r < rows_; ++r) a[r * kW + c] = 0.0;
+      return;
+    }
+    const double norm = std::sqrt(alpha * alpha + sum);
+    const double beta = alpha < 0.0 ? norm : -norm;
+    const double scale = 1.0 / (alpha - beta);
+    tau_[j] = (beta - alpha) / beta;
+    *negative = beta < 0.0;
+    double t[kW] = {};
+    for (std::int64_t k = c + 1; k < kW; ++k) {
+      t[k] = tau_[j] * (diagonal[k] + scale * products[k]);
+      diagonal[k] -= t[k];
+    }
+    kernels_.column_update(j + 1, rows_, c, scale, t, a);
+  }
+
+  // Adds the columns of strip q to T: T_jj = tau_j, T_ij = -tau_j (sum over i <= k < j of T_ik (V^T
+  // V)_kj).
+  void ExtendT(std::int64_t q) {
+    alignas(kAlignment) double products[kPanelColumns * kW];
+    kernels_.inner64(rows_, q + 1, a_, stride_, Strip(q), products);
+    for (std::int64_t c = 0; c < kW; ++c) {
+      const std::int64_t j = q * kW + c;
+      double sums[kPanelColumns] = {};
+      for (std::int64_t k = 0; k < j; ++k) {
+        const double factor = products[k * kW + c];
+        // Rows below the diagonal of T add zeros.
+        for (std::int64_t i = 0; i < j; ++i)
+          sums[i] += transposed_t_[k * kPanelColumns + i] * factor;
+      }
+      for (std::int64_t i = 0; i < j; ++i) SetT(i, j, -tau_[j] * sums[i]);
+      SetT(j, j, tau_[j]);
+    }
+  }
+
+  void SetT(std::int64_t i, std::int64_t j, double value) {
+    transposed_t_[j * kPanelColumns + i] = value;
+    t_strips_[(j / kW) * kTStride + i * kW + j % kW] = value;
+  }
+
+  const QrKernels& kernels_;
+  const std::int64_t rows_;
+  const std::int64_t columns_;
+  const std::int64_t stride_;
+  double* const a_;
+  double tau_[kPanelColumns] = {};
+  alignas(kAlignment) double t_strips_[kTSize] = {};      // strips of T, as the kernels read T^T
+  alignas(kAlignment) double transposed_t_[kTSize] = {};  // (j, i) holds T_ij
+};
+
+class Factorization {
+ public:
+  Factorization(const Sizes& sizes, std::byte* memory, float* matrix, const QrOptions& options)
+      : sizes_(sizes),
+        offsets_(MakeOffsets(sizes)),
+        memory_(memory),
+        matrix_(matrix),
+        options_(options),
+        kernels_(options.kernels != nullptr ? *options.kernels : BestQrKernels()) {}
+
+  absl::Status Run() {
+    ForEach(sizes_.strips, [this](std::int64_t s) { LoadStrip(s); });
+    for (std::int64_t p = 0; p < sizes_.panels; ++p) {
+      if (Cancelled()) return CancelledStatus();
+      ReducePanel(p);
+    }
+    for (std::int64_t p = sizes_.panels - 1; p >= 0; --p) {
+      if (Cancelled()) return CancelledStatus();
+      FormPanel(p);
+    }
+    ForEach(sizes_.strips, [this](std::int64_t s) { StoreStrip(s); });
+    return absl::OkStatus();
+  }
+
+ private:
+  double* Strip64(std::int64_t s) const {
+    return reinterpret_cast<double*>(memory_) + s * sizes_.stride;
+  }
+  // Strip s of Q takes the first half of the memory of strip s of V, once that is no longer needed.
+  float* Strip32(std::int64_t s) const { return reinterpret_cast<float*>(Strip64(s)); }
+  float* Reflectors() const { return reinterpret_cast<float*>(memory_ + offsets_.reflectors); }
+  float* Factors(std::int64_t panel) const {
+    return reinterpret_cast<float*>(memory_ + offsets_.factors) + panel * kTSize;
+  }
+  unsigned char* Signs() const {
+    return reinterpret_cast<unsigned char*>(memory_ + offsets_.signs);
+  }
+
+  bool Cancelled() const { return options_.cancelled && options_.cancelled(); }
+  static absl::Status CancelledStatus() {
+    return absl::CancelledError("orthogonal factorization: cancelled by the caller");
+  }
+
+  void ForEach(std::int64_t count, const std::function<void(std::int64_t)>& task) const {
+    if (options_.parallel_for) {
+      options_.parallel_for(count, task);
+    } else {
+      for (std::int64_t i = 0; i < count; ++i) task(i);
+    }
+  }
+
+  // Element (r, c) of the tall matrix in the caller's.
+  std::int64_t Index(std::int64_t r, std::int64_t c) const {
+    return sizes_.transposed ? c * sizes_.m + r : r * sizes_.n + c;
+  }
+
+  void LoadStrip(std::int64_t s) const {
+    double* const to = Strip64(s);
+    const std::int64_t width = std::min(kW, sizes_.n - s * kW);
+    for (std::int64_t r = 0; r < sizes_.m; ++r) {
+      for (std::int64_t c = 0; c < width; ++c) {
+        // + 0 turns -0 into +0: no operation after it can bring -0 back into what sums start from.
+        to[r * kW + c] = static_cast<double>(matrix_[Index(r, s * kW + c)]) + 0.0;
+      }
+      std::fill(to + r * kW + width, to + (r + 1) * kW, 0.0);
+    }
+  }
+
+  void StoreStrip(std::int64_t s) const {
+    const float* const from = Strip32(s);
+    const unsigned char* const negative = Signs() + s * kW;
+    const std::int64_t width = std::min(kW, sizes_.n - s * kW);
+    for (std::int64_t r = 0; r < sizes_.m; ++r) {
+      for (std::int64_t c = 0; c < width; ++c) {
+        const float q = from[r * kW + c];
+        matrix_[Index(r, s * kW + c)] = negative[c] != 0 ? 0.0f - q : q;
+      }
+    }
+  }
+
+  void ReducePanel(std::int64_t p) const {
+    const std::int64_t row = p * kPanelColumns;
+    const std::int64_t first = p * kPanelStrips;
+    Panel panel(kernels_, sizes_.m - row, std::min(kPanelColumns, sizes_.n - row), sizes_.stride,
+                Strip64(first) + row * kW);
+    panel.Factor(Signs() + row);
+    panel.StoreT(Factors(p));
+    const std::int64_t count = sizes_.PanelStrips(p);
+    const BlockOfReflections64 block = panel.Block(count);
+    ForEach(sizes_.strips - first - count, [&](std::int64_t i) {
+      block.ApplyTransposedTo(Strip64(first + count + i) + row * kW);
+    });
+  }
+
+  void FormPanel(std::int64_t p) const {
+    const std::int64_t row = p * kPanelColumns;
+    const std::int64_t first = p * kPanelStrips;
+    const std::int64_t count = sizes_.PanelStrips(p);
+    ForEach(count, [&](std::int64_t i) { RoundReflectors(first + i, row, i); });
+    const BlockOfReflections32 block = {kernels_,     sizes_.m - row, count,
+                                        Reflectors(), sizes_.stride,  Factors(p)};
+    ForEach(sizes_.strips - first, [&](std::int64_t i) {
+      float* const strip = Strip32(first + i);
+      if (i >= count) return block.ApplyTo(strip + row * kW);
+      SetIdentity(row, i * kW, strip);
+      block.ApplyToIdentity(i * kW, strip + row * kW);
+    });
+  }
+
+  void RoundReflectors(std::int64_t strip, std::int64_t row, std::int64_t i) const {
+    const double* const from = Strip64(strip) + row * kW;
+    float* const to = Reflectors() + i * sizes_.stride;
+    const std::int64_t size = (sizes_.m - row) * kW;
+    for (std::int64_t k = 0; k < size; ++k) to[k] = static_cast<float>(from[k]);
+  }
+
+  void SetIdentity(std::int64_t row, std::int64_t first, float* strip) const {
+    std::fill_n(strip, sizes_.m * kW, 0.0f);
+    for (std::int64_t c = 0; c < kW && row + first + c < sizes_.m; ++c) {
+      strip[(row + first + c) * kW + c] = 1.0f;
+    }
+  }
+
+  const Sizes sizes_;
+  const Offsets offsets_;
+  std::byte* const memory_;
+  float* const matrix_;
+  const QrOptions& options_;
+  const QrKernels& kernels_;
+};
+
+struct AlignedDelete {
+  void operator()(std::byte* memory) const {
+    ::operator delete (memory, std::align_val_t{kAlignment});
+  }
+};
+
+std::unique_ptr<std::byte, AlignedDelete> Allocate(std::int64_t bytes) {
+  void* const memory =
+      ::operator new (static_cast<std::size_t>(bytes), std::align_val_t{kAlignment}, std::nothrow);
+  return std::unique_ptr<std::byte, AlignedDelete>(static_cast<std::byte*>(memory));
+}
+
+absl::Status CheckShape(std::int64_t rows, std::int64_t cols, std::size_t size) {
+  if (rows < 1 || cols < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("orthogonal factorization: shape ", rows, " x ", cols, " is not positive"));
+  }
+  const auto elements = static_cast<std::int64_t>(size);
+  if (elements / rows != cols || elements % rows != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("orthogonal factorization: ", size,
+                                                   " elements given for ", rows, " x ", cols));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::int64_t OrthogonalFactorBytes(std::int64_t rows, std::int64_t cols) {
+  // Far above any memory, and far enough below the limit that nothing overflows on the way: 128
+  // bytes at most go with an element of a strip.
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t m = std::max(rows, cols);
+  const std::int64_t n = std::min(rows, cols);
+  if (m > (kMax >> 12) || n > (kMax >> 12) || (n / kW + 2) > (kMax >> 12) / m) return kMax;
+  return MakeOffsets(MakeSizes(rows, cols)).total;
+}
+
+absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<float> matrix,
+                              const QrOptions& options) {
+  const absl::Status shape = CheckShape(rows, cols, matrix.size());
+  if (!shape.ok()) return shape;
+  const std::int64_t bytes = OrthogonalFactorBytes(rows, cols);
+  const auto memory = Allocate(bytes);
+  if (memory == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("orthogonal factorization: no memory for ", bytes, " bytes of working space"));
+  }
+  return Factorization(MakeSizes(rows, cols), memory.get(), matrix.data(), options).Run();
+}
+
+}  // namespace weightinit
