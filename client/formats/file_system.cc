@@ -1,0 +1,27 @@
+#include "client/formats/file_system.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace weightinit::client {
+
+int FileSystem::Open(const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); }
+int FileSystem::OpenAt(int directory, const char* name, int flags, mode_t mode) {
+  return ::openat(directory, name, flags, mode);
+}
+int FileSystem::StatAt(int directory, const char* name, struct stat* info, int flags) {
+  return ::fstatat(directory, name, info, flags);
+}
+ssize_t FileSystem::PWrite(int fd, const void* data, std::size_t size, off_t offset) {
+  return ::pwrite(fd, data, size, offset);
+}
+int FileSystem::FSync(int fd) { return ::fsync(fd); }
+int FileSystem::RenameAt(int directory, const char* from, const char* to) {
+  return ::renameat(directory, from, directory, to);
+}
+int FileSystem::UnlinkAt(int directory, const char* name) { return ::unlinkat(directory, name, 0); }
+int FileSystem::Close(int fd) { return ::close(fd); }
+
+}  // namespace weightinit::client
