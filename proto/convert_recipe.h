@@ -1,7 +1,9 @@
 // Requests to library types and back.
 //
 // FromProto reads a message that stands at `field` of a request ("tensors[3]"; empty for the
-// request itself) and names what it refuses by the full path: "tensors[3].init: …". It refuses only
+// request itself) and names what it refuses by the full path: "tensors[3].init: …". Paths of a
+// recipe begin at the recipe itself
+// ("rules[2].init"), as those of the library and of a recipe's file do. It refuses only
 // what has no counterpart in the library (an empty oneof that is required, an enum value or a
 // number that the library's type cannot hold); ranges are the library's. It does not look for
 // unknown fields: call RejectUnknown once on the whole request first. Parts that this version does
@@ -36,6 +38,7 @@
 #include "weightinit/v1/recipe.pb.h"
 #include "weightinit/v1/selection.pb.h"
 #include "weightinit/v1/service.pb.h"
+#include "weightinit/v1/summary.pb.h"
 #include "weightinit/v1/tensor.pb.h"
 
 namespace weightinit::proto {
@@ -115,6 +118,14 @@ struct ModelRequest {
 };
 absl::StatusOr<ModelRequest> FromProto(const v1::InitializeModelRequest& request);
 v1::InitializeModelRequest ToProto(const ModelRequest& request);
+
+struct SummaryRequest {
+  RecipeSource source;
+  std::vector<RequestedSelection> selections;  // none: everything, in recipe order
+  int histogram_bins = 64;                     // 0: no histogram
+};
+absl::StatusOr<SummaryRequest> FromProto(const v1::SummarizeRequest& request);
+v1::SummarizeRequest ToProto(const SummaryRequest& request);
 
 }  // namespace weightinit::proto
 

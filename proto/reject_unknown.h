@@ -15,7 +15,8 @@ namespace weightinit::proto {
 //
 // Errors: INVALID_ARGUMENT with the path of every offender below `path` ("tensors[0].init: unknown
 // field number 99", "tensors[0].dtype: unknown value 77"); the first 20 and their number. `path` is
-// empty for a request itself. Thread-safety: a pure function.
+// empty for a request itself. Paths in a recipe begin at the recipe, as the library's do.
+// Thread-safety: a pure function.
 absl::Status RejectUnknown(const google::protobuf::Message& message, std::string_view path = "");
 
 }  // namespace weightinit::proto

@@ -1,0 +1,11 @@
+# The conversion between the API and the library; server and client both link it.
+add_library(weightinit_convert STATIC
+  convert_initializer.cc
+  convert_plan.cc
+  convert_recipe.cc
+  convert_status.cc
+  reject_unknown.cc)
+target_include_directories(weightinit_convert PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(weightinit_convert
+  PUBLIC weightinit::weightinit weightinit_proto
+  PRIVATE weightinit_options absl::cord)
