@@ -1,0 +1,244 @@
+// Per target: the kernels that a target gives to Table (targets.h), each defined in the file of its
+// name. And what they share. Included once per target by the .cc files, after hwy/foreach_target.h.
+#if defined(WEIGHTINIT_SOURCE_KERNELS_VECTOR_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef WEIGHTINIT_SOURCE_KERNELS_VECTOR_INL_H_
+#undef WEIGHTINIT_SOURCE_KERNELS_VECTOR_INL_H_
+#else
+#define WEIGHTINIT_SOURCE_KERNELS_VECTOR_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "hwy/highway.h"
+#include "lib/source/kernels/coefficients.h"
+#include "lib/source/kernels/targets.h"
+
+// Highway's own portable targets lack operations that we need; scalar.cc stands in for them.
+#undef WEIGHTINIT_VECTOR_TARGET
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+#define WEIGHTINIT_VECTOR_TARGET 0
+#else
+#define WEIGHTINIT_VECTOR_TARGET 1
+#endif
+
+#if WEIGHTINIT_VECTOR_TARGET
+
+HWY_BEFORE_NAMESPACE();
+namespace weightinit::kernels::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+void Words(Stream stream, int plane, std::uint64_t first_index, std::span<std::uint32_t> out);
+void Uniform(Stream stream, const Affine32& affine, std::uint64_t first_index, std::int64_t count,
+             float* out);
+void Normal(Stream stream, const Affine32& affine, std::uint64_t first_index, std::int64_t count,
+            float* out);
+void TruncatedNormal(Stream stream, const TruncatedNormalParams& params, const Affine32& affine,
+                     std::uint64_t first_index, std::int64_t count, float* out);
+void AffineToF64(const Affine64& affine, const float* in, std::int64_t count, double* out);
+void Convert(const float* in, std::int64_t count, DType dtype, std::byte* out);
+
+using D64 = hn::ScalableTag<std::uint64_t>;
+using D32 = hn::ScalableTag<std::uint32_t>;
+using DI32 = hn::ScalableTag<std::int32_t>;
+using DF32 = hn::ScalableTag<float>;
+using V64 = hn::Vec<D64>;
+using V32 = hn::Vec<D32>;
+using VF32 = hn::Vec<DF32>;
+
+HWY_INLINE VF32 Constant(float value) { return hn::Set(DF32(), value); }
+
+// The binary32 nearest to an unsigned word.
+HWY_INLINE VF32 FromUnsigned(V32 word) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+  return hn::ConvertTo(DF32(), word);
+#else
+  // Halves of 16 bits are exact, so that only the last sum rounds: 2^39 + high·2^16 and 2^23 + low
+  // are written as bits.
+  const D32 d32;
+  const VF32 high = hn::BitCast(DF32(), hn::Or(hn::ShiftRight<16>(word), hn::Set(d32, 0x53000000)));
+  const VF32 low =
+      hn::BitCast(DF32(), hn::Or(hn::And(word, hn::Set(d32, 0xFFFF)), hn::Set(d32, 0x4B000000)));
+  return hn::Add(hn::Sub(high, Constant(0x1p39f + 0x1p23f)), low);
+#endif
+}
+
+template <std::size_t n>
+HWY_INLINE VF32 Horner(const float (&coefficients)[n], VF32 x) {
+  VF32 sum = Constant(coefficients[0]);
+#pragma GCC unroll 16
+  for (std::size_t i = 1; i < n; ++i) sum = hn::Add(hn::Mul(sum, x), Constant(coefficients[i]));
+  return sum;
+}
+
+// sqrt(-2 ln(U·2^-scale)) of a U ≤ 2^scale. Valid range, maximum error: scalar.cc.
+template <int scale>
+HWY_INLINE VF32 SqrtMinusTwoLog(VF32 u) {
+  const D32 d32;
+  constexpr std::uint32_t kLowBits = 0x3F300000;
+  static_assert(kLogLow == 0.6875f);  // whose bits these are
+  const V32 offset = hn::Sub(hn::BitCast(d32, u),
+                             hn::Set(d32, kLowBits + (static_cast<std::uint32_t>(scale) << 23)));
+  const V32 exponent = hn::And(offset, hn::Set(d32, 0xFF800000));
+  const V32 mantissa = hn::Add(hn::And(offset, hn::Set(d32, 0x007FFFFF)), hn::Set(d32, kLowBits));
+  const VF32 f = hn::Sub(hn::BitCast(DF32(), mantissa), Constant(1.0f));
+  // The exponent times 2^23 as it lies there: a power of two moved to the constant changes no
+  // rounding.
+  const VF32 e = hn::ConvertTo(DF32(), hn::BitCast(DI32(), exponent));
+  return hn::Sqrt(
+      hn::Add(hn::Mul(f, Horner(kLog, f)), hn::Mul(e, Constant(kMinusTwoLn2 * 0x1p-23f))));
+}
+
+// One lane per block, in 64-bit lanes whose high halves are unspecified.
+struct PhiloxState {
+  V64 c0, c1, c2, c3;
+};
+
+// Philox4x32-10 for counters that share all but the low 32 bits of the block.
+class Philox {
+ public:
+  Philox(Stream stream, std::uint32_t block_high) {
+    const D64 d64;
+    const auto s_low = static_cast<std::uint32_t>(stream.subsequence);
+    const auto s_high = static_cast<std::uint32_t>(stream.subsequence >> 32);
+    std::uint32_t key0[10], key1[10];
+    key0[0] = static_cast<std::uint32_t>(stream.seed);
+    key1[0] = static_cast<std::uint32_t>(stream.seed >> 32);
+    for (int r = 1; r < 10; ++r) {
+      key0[r] = key0[r - 1] + 0x9E3779B9;
+      key1[r] = key1[r - 1] + 0xBB67AE85;
+    }
+    // What is the same in all lanes of the first rounds is multiplied once, here.
+    const std::uint64_t p1 = std::uint64_t{kMultiplier1} * s_low;
+    const std::uint32_t c0 = static_cast<std::uint32_t>(p1 >> 32) ^ block_high ^ key0[0];
+    const std::uint64_t p0 = std::uint64_t{kMultiplier0} * c0;
+    first2_ = hn::Set(d64, s_high ^ key1[0]);
+    second0_ = hn::Set(d64, static_cast<std::uint32_t>(p1) ^ key0[1]);
+    second2_ = hn::Set(d64, static_cast<std::uint32_t>(p0 >> 32) ^ key1[1]);
+    key0_[2] = hn::Set(d64, key0[2]);
+    key1_[2] = hn::Set(d64, static_cast<std::uint32_t>(p0) ^ key1[2]);
+    for (int r = 3; r < 10; ++r) {
+      key0_[r] = hn::Set(d64, key0[r]);
+      key1_[r] = hn::Set(d64, key1[r]);
+    }
+  }
+
+  // States of the blocks whose low 32 bits are in the low halves of `blocks`.
+  template <int states>
+  HWY_INLINE void Draw(const V64 (&blocks)[states], PhiloxState (&s)[states]) const {
+    const D32 d32;
+    const D64 d64;
+    const V32 m0 = hn::BitCast(d32, hn::Set(d64, kMultiplier0));
+    const V32 m1 = hn::BitCast(d32, hn::Set(d64, kMultiplier1));
+    V64 p0[states], p1[states];
+#pragma GCC unroll 4
+    for (int i = 0; i < states; ++i) {
+      // Rounds 1 to 3 without what is constant.
+      s[i].c3 = hn::MulEven(hn::BitCast(d32, blocks[i]), m0);
+      s[i].c2 = hn::Xor(hn::ShiftRight<32>(s[i].c3), first2_);
+      s[i].c1 = hn::MulEven(hn::BitCast(d32, s[i].c2), m1);
+      s[i].c0 = hn::Xor(hn::ShiftRight<32>(s[i].c1), second0_);
+      s[i].c2 = hn::Xor(s[i].c3, second2_);
+      p0[i] = hn::MulEven(hn::BitCast(d32, s[i].c0), m0);
+      p1[i] = hn::MulEven(hn::BitCast(d32, s[i].c2), m1);
+      s[i].c0 = hn::Xor3(hn::ShiftRight<32>(p1[i]), s[i].c1, key0_[2]);
+      s[i].c2 = hn::Xor(hn::ShiftRight<32>(p0[i]), key1_[2]);
+      s[i].c1 = p1[i];
+      s[i].c3 = p0[i];
+    }
+#pragma GCC unroll 8
+    for (int r = 3; r < 10; ++r) {
+#pragma GCC unroll 4
+      for (int i = 0; i < states; ++i) {
+        p0[i] = hn::MulEven(hn::BitCast(d32, s[i].c0), m0);
+        p1[i] = hn::MulEven(hn::BitCast(d32, s[i].c2), m1);
+        s[i].c0 = hn::Xor3(hn::ShiftRight<32>(p1[i]), s[i].c1, key0_[r]);
+        s[i].c2 = hn::Xor3(hn::ShiftRight<32>(p0[i]), s[i].c3, key1_[r]);
+        s[i].c1 = p1[i];
+        s[i].c3 = p0[i];
+      }
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kMultiplier0 = 0xD2511F53;
+  static constexpr std::uint32_t kMultiplier1 = 0xCD9E8D57;
+  V64 first2_, second0_, second2_;
+  V64 key0_[10], key1_[10];
+};
+
+// Writes out[0, count) from a kernel that turns whole states into elements.
+//
+// emit(even, odd, T* out) gets the words of even index and those of odd index of a state, and
+// writes its elements, two vectors, in natural order: InterleaveLower(even, odd), then
+// InterleaveUpper. The lanes hold the blocks in the order that makes it so: within each 128 bits
+// block j and block lanes/2 + j.
+template <class T, class Emit>
+HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index,
+                             std::int64_t count, T* HWY_RESTRICT out, const Emit& emit) {
+  constexpr int kStates = 2;  // chains that hide each other's latency
+  const D64 d64;
+  const D32 d32;
+  const std::size_t lanes = hn::Lanes(d64);
+  const std::size_t state_size = 4 * lanes;
+  const V64 iota = hn::Iota(d64, 0);
+  const V64 half = hn::Set(d64, lanes / 2);
+  const V64 order = hn::Add(hn::ShiftRight<1>(iota),
+                            hn::And(half, hn::Sub(hn::Zero(d64), hn::And(iota, hn::Set(d64, 1)))));
+
+  const auto emit_state = [&](const PhiloxState& s, T* HWY_RESTRICT to) HWY_ATTR {
+    const V32 even = hn::OddEven(hn::DupEven(hn::BitCast(d32, s.c2)), hn::BitCast(d32, s.c0));
+    const V32 odd = hn::OddEven(hn::DupEven(hn::BitCast(d32, s.c3)), hn::BitCast(d32, s.c1));
+    emit(even, odd, to);
+  };
+
+  auto left = static_cast<std::size_t>(count);
+  std::uint64_t block = first_index / 4;
+  std::size_t skip = first_index % 4;
+  while (left > 0) {
+    // Up to where the high half of the block changes.
+    const std::uint64_t high_block = block + (static_cast<std::uint64_t>(plane) << 62);
+    const Philox philox(stream, static_cast<std::uint32_t>(high_block >> 32));
+    const std::uint64_t until = (std::uint64_t{1} << 32) - static_cast<std::uint32_t>(block);
+    std::size_t n = static_cast<std::size_t>(
+        left + skip < until * 4 ? left : static_cast<std::size_t>(until * 4 - skip));
+    left -= n;
+    V64 blocks = hn::Add(hn::Set(d64, static_cast<std::uint32_t>(block)), order);
+    const V64 step = hn::Set(d64, lanes);
+    block += until;  // used only if another turn follows
+    // The ragged ends go through a buffer, with the same operations.
+    const auto ragged = [&]() HWY_ATTR {
+      const V64 counters[1] = {blocks};
+      PhiloxState states[1];
+      philox.Draw(counters, states);
+      T buffer[4 * hn::MaxLanes(d64)];
+      emit_state(states[0], buffer);
+      const std::size_t part = n < state_size - skip ? n : state_size - skip;
+      std::memcpy(out, buffer + skip, part * sizeof(T));
+      out += part;
+      n -= part;
+      skip = 0;
+      blocks = hn::Add(blocks, step);
+    };
+    if (skip != 0) ragged();
+    for (; n >= kStates * state_size; n -= kStates * state_size, out += kStates * state_size) {
+      const V64 next = hn::Add(blocks, step);
+      const V64 counters[kStates] = {blocks, next};
+      PhiloxState states[kStates];
+      philox.Draw(counters, states);
+      emit_state(states[0], out);
+      emit_state(states[1], out + state_size);
+      blocks = hn::Add(next, step);
+    }
+    while (n > 0) ragged();
+  }
+}
+
+}  // namespace weightinit::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // WEIGHTINIT_VECTOR_TARGET
+#endif  // per-target include guard
