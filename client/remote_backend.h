@@ -1,0 +1,57 @@
+// A server.
+//
+// Calls fail at once when nobody listens, and when a connection has been silent for a minute and a
+// half. Stopping a call cancels it on the server too.
+#ifndef WEIGHTINIT_CLIENT_REMOTE_BACKEND_H_
+#define WEIGHTINIT_CLIENT_REMOTE_BACKEND_H_
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "client/backend.h"
+#include "weightinit/v1/service.grpc.pb.h"
+
+namespace weightinit::client {
+
+struct RemoteOptions {
+  // What gRPC takes: "host:port", "dns:///name:port", "unix:/path", "ipv4:a:p,b:p".
+  std::string target;
+  // Encrypted, and the server's certificate checked. Implied by any of the files below.
+  bool tls = false;
+  std::string ca_file;              // PEM; default: the system's
+  std::string cert_file, key_file;  // PEM; ours, for servers that ask for one. Both or none.
+  std::string server_name;          // checked instead of the target's host
+  // Of each call as a whole. Default: none, since a model may take hours.
+  std::optional<std::chrono::milliseconds> timeout;
+};
+
+class RemoteBackend final : public Backend {
+ public:
+  // Reads the files; connects with the first call. Errors: those of the options.
+  static absl::StatusOr<std::unique_ptr<RemoteBackend>> Create(const RemoteOptions& options);
+
+  std::string Where() const override { return options_.target; }
+  absl::StatusOr<PlanAnswer> Plan(const Recipe& recipe, std::stop_token stop) override;
+  absl::Status Read(const Model& model, std::span<const Selection> selections,
+                    const ReadOptions& options, Receiver& receiver, std::stop_token stop) override;
+  absl::Status Summarize(const Model& model, std::span<const Selection> selections,
+                         int histogram_bins,
+                         const std::function<absl::Status(const v1::SummarizeResponse&)>& take,
+                         std::stop_token stop) override;
+  absl::StatusOr<v1::GetCapabilitiesResponse> GetCapabilities(std::stop_token stop) override;
+  absl::StatusOr<Health> CheckHealth(std::stop_token stop) override;
+
+ private:
+  RemoteBackend(RemoteOptions options, std::shared_ptr<grpc::Channel> channel);
+
+  const RemoteOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::WeightInitService::Stub> stub_;
+};
+
+}  // namespace weightinit::client
+
+#endif  // WEIGHTINIT_CLIENT_REMOTE_BACKEND_H_
