@@ -115,7 +115,7 @@ def upper_quantile(q):
 
 
 # m of U = m 2^e lies in [kLogLow, 2 kLogLow): found by trying which start lowers the error of the log polynomial.
-LOG_LOW = mp.mpf(11) / 16
+LOG_LOW = mp.mpf(21) / 32
 # Below q = kTailBelow (z = 2.0243) the tail polynomial takes over: bounds of +-2 sigma lie wholly in the centre.
 TAIL_BELOW = mp.mpf(11) / 512
 # u = 2^-33 of the deepest interval, [8, inf), is q = 7.2e-26.
@@ -208,7 +208,7 @@ def hex_f32(x):
 
 def main():
     polynomials = [
-        ("kLog", log_polynomial(int(sys.argv[1]) if len(sys.argv) > 1 else 8)),
+        ("kLog", log_polynomial(int(sys.argv[1]) if len(sys.argv) > 1 else 7)),
         ("kSine", sine_polynomial(3)),
         ("kCosine", cosine_polynomial(3)),
         ("kCentre", centre_polynomial(int(sys.argv[2]) if len(sys.argv) > 2 else 10)),

@@ -9,7 +9,7 @@
 namespace weightinit::kernels {
 
 // U = m 2^e with m in [kLogLow, 2 kLogLow).
-inline constexpr float kLogLow = 0x1.6p-1f;
+inline constexpr float kLogLow = 0x1.5p-1f;
 // -2 ln 2.
 inline constexpr float kMinusTwoLn2 = -0x1.62e43p+0f;
 // The centre polynomial serves q >= kTailBelow, the tail polynomial q < kTailBelow.
@@ -18,10 +18,10 @@ inline constexpr float kCentreShift = 0x1p-1f;
 inline constexpr float kTailShift = 0x1.8p+2f;
 
 // -2 ln(1+f) / f for 1+f in [kLogLow, 2 kLogLow).
-// Error: 2^-24.8.
-inline constexpr float kLog[9] = {
-    -0x1.db0528p-3f, 0x1.3ab4acp-2f,  -0x1.27f682p-2f, 0x1.4ff882p-2f, -0x1.9952fp-2f,
-    0x1.00188ap-1f,  -0x1.5555d8p-1f, 0x1.ffffbep-1f,  -0x1p+1f,
+// Error: 2^-23.01.
+inline constexpr float kLog[8] = {
+    0x1.800114p-2f, -0x1.58f296p-2f, 0x1.435432p-2f, -0x1.963ae4p-2f,
+    0x1.0071acp-1f, -0x1.555ca2p-1f, 0x1.fffe5p-1f,  -0x1.000002p+1f,
 };
 
 // sin(pi/2 phi) / phi in s = phi^2, phi in (-1/2, 1/2).

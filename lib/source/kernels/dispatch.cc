@@ -19,6 +19,8 @@ struct Vector {
   static constexpr auto uniform = Uniform;
   static constexpr auto normal = Normal;
   static constexpr auto truncated_normal = TruncatedNormal;
+  static constexpr auto normal_of_words = NormalOfWords;
+  static constexpr auto truncated_normal_of_words = TruncatedNormalOfWords;
   static constexpr auto affine64 = AffineToF64;
   static constexpr auto convert = Convert;
 };

@@ -115,6 +115,12 @@ struct Kernels {
   // NaN.
   void (*convert)(const float* in, std::int64_t count, DType dtype, std::byte* out);
 
+  // The z of given words, for tests: the extremes of a word come up once in 2^32 draws.
+  // normal_of_words takes pairs. REQUIRES: count is even.
+  void (*normal_of_words)(const std::uint32_t* words, std::int64_t count, float* out);
+  void (*truncated_normal_of_words)(const TruncatedNormalParams& params, const std::uint32_t* words,
+                                    std::int64_t count, float* out);
+
   // The z that `normal` scales: normal with mean 0 and std 1 in FLOAT32.
   void (*standard_normal)(Stream stream, std::uint64_t first_index, std::span<float> out);
 };

@@ -1,4 +1,6 @@
 // The normal distribution: Box-Muller on pairs of words.
+#include <algorithm>
+
 #include "lib/source/kernels/highway_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -55,6 +57,25 @@ void Normal(Stream stream, const Affine32& affine, std::uint64_t first_index, st
                  hn::StoreU(hn::InterleaveLower(df, first, second), df, to);
                  hn::StoreU(hn::InterleaveUpper(df, first, second), df, to + hn::Lanes(df));
                });
+}
+
+void NormalOfWords(const std::uint32_t* words, std::int64_t count, float* out) {
+  const D32 d32;
+  const DF32 df;
+  const std::size_t two = 2 * hn::Lanes(d32);
+  const auto n = static_cast<std::size_t>(count);
+  for (std::size_t i = 0; i < n; i += two) {
+    std::uint32_t in[2 * hn::MaxLanes(d32)] = {};
+    float z[2 * hn::MaxLanes(df)];
+    const std::size_t part = std::min(two, n - i);
+    std::copy_n(words + i, part, in);
+    V32 even, odd;
+    VF32 first, second;
+    hn::LoadInterleaved2(d32, in, even, odd);
+    NormalPair(even, odd, first, second);
+    hn::StoreInterleaved2(first, second, df, z);
+    std::copy_n(z, part, out + i);
+  }
 }
 
 }  // namespace weightinit::kernels::HWY_NAMESPACE

@@ -1,13 +1,11 @@
 // The reference: PHILOX_V1 in plain C++, one element at a time, in the order of docs/philox-v1.md.
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 
-#include "lib/source/kernels/coefficients.h"
 #include "lib/source/kernels/number_formats.h"
+#include "lib/source/kernels/reference.h"
 #include "lib/source/kernels/targets.h"
 
 namespace weightinit::kernels {
@@ -36,70 +34,6 @@ Block BlockOf(Stream stream, int plane, std::uint64_t index) {
                  static_cast<std::uint32_t>(stream.subsequence >> 32)},
                 static_cast<std::uint32_t>(stream.seed),
                 static_cast<std::uint32_t>(stream.seed >> 32));
-}
-
-template <std::size_t n>
-float Horner(const float (&coefficients)[n], float x) {
-  float sum = coefficients[0];
-  for (std::size_t i = 1; i < n; ++i) sum = sum * x + coefficients[i];
-  return sum;
-}
-
-// sqrt(-2 ln U). Valid range: [2^-120, 1 - 2^-24]. Maximum error: 2 ulp.
-float SqrtMinusTwoLog(float u) {
-  constexpr auto kLowBits = std::bit_cast<std::uint32_t>(kLogLow);
-  const std::uint32_t offset = std::bit_cast<std::uint32_t>(u) - kLowBits;
-  const float f = std::bit_cast<float>((offset & 0x007FFFFF) + kLowBits) - 1.0f;
-  const float e = static_cast<float>(static_cast<std::int32_t>(offset & 0xFF800000)) * 0x1p-23f;
-  return std::sqrt(f * Horner(kLog, f) + e * kMinusTwoLn2);
-}
-
-struct Pair {
-  float first, second;
-};
-
-// Box-Muller. Maximum error: max(6 ulp, 2^-22).
-Pair NormalPair(std::uint32_t w0, std::uint32_t w1) {
-  const float low = (static_cast<float>(w1 & 0xFF) + 0.5f) * 0x1p-8f;
-  const float u = std::min((static_cast<float>(w0) + low) * 0x1p-32f, 1.0f - 0x1p-24f);
-  const float radius = SqrtMinusTwoLog(u);
-
-  // The angle is pi/2 (quadrant + phi), phi in (-1/2, 1/2): k's low 22 bits, read as a signed
-  // number, plus one half.
-  const std::int32_t signed22 = static_cast<std::int32_t>(w1 << 2) >> 10;
-  const float phi = (static_cast<float>(signed22) + 0.5f) * 0x1p-22f;
-  const std::uint32_t turned = w1 + 0x20000000;  // quadrant in the two high bits
-  const float square = phi * phi;
-  const float sine = phi * Horner(kSine, square);
-  const float cosine = Horner(kCosine, square);
-  const bool odd = (turned & 0x40000000) != 0;
-  const std::uint32_t negate_first = (turned ^ turned << 1) & 0x80000000;
-  const std::uint32_t negate_second = turned & 0x80000000;
-  const float first = radius * (odd ? sine : cosine);
-  const float second = radius * (odd ? cosine : sine);
-  return {std::bit_cast<float>(std::bit_cast<std::uint32_t>(first) ^ negate_first),
-          std::bit_cast<float>(std::bit_cast<std::uint32_t>(second) ^ negate_second)};
-}
-
-// |z| with 1 - Φ(|z|) = q. Valid range: [7e-26, 1/2]. Maximum error: max(4 ulp, 2^-23) beyond that
-// of q itself.
-float UpperQuantile(float q) {
-  if (q < kTailBelow) return Horner(kTail, SqrtMinusTwoLog(q) - kTailShift);
-  const float r = std::sqrt(q - q * q);
-  return (0.5f - q) * Horner(kCentre, r - kCentreShift);
-}
-
-// Maximum error: max(8 ulp, 2^-22).
-float TruncatedZ(std::uint32_t word, const TruncatedNormalParams& p) {
-  const TruncatedNormalParams::Side& side = word <= p.last_lower ? p.lower : p.upper;
-  const float q = side.base + (static_cast<float>(word ^ side.flip) + 0.5f) * p.probability_scaled;
-  const float z = std::bit_cast<float>(std::bit_cast<std::uint32_t>(UpperQuantile(q)) ^ side.sign);
-  return std::min(std::max(z, p.a_f32), p.b_f32);
-}
-
-// t of uniform, exact.
-float Symmetric(std::uint32_t word) {
-  return (static_cast<float>(static_cast<std::int32_t>(word >> 8) - 0x800000) + 0.5f) * 0x1p-23f;
 }
 
 // Calls value(word, i) for each element of one-word draws.
@@ -137,6 +71,19 @@ void TruncatedF32(Stream stream, const TruncatedNormalParams& params, const Affi
   ForEachWord(stream, kValuePlane, first_index, count, [&](std::uint32_t word, std::int64_t i) {
     out[i] = std::min(std::max(p.offset + p.scale * TruncatedZ(word, params), p.low), p.high);
   });
+}
+
+void NormalOfWords(const std::uint32_t* words, std::int64_t count, float* out) {
+  for (std::int64_t i = 0; i < count; i += 2) {
+    const Pair z = NormalPair(words[i], words[i + 1]);
+    out[i] = z.first;
+    out[i + 1] = z.second;
+  }
+}
+
+void TruncatedOfWords(const TruncatedNormalParams& params, const std::uint32_t* words,
+                      std::int64_t count, float* out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = TruncatedZ(words[i], params);
 }
 
 void AffineF64(const Affine64& p, const float* in, std::int64_t count, double* out) {
@@ -183,6 +130,8 @@ struct Scalar {
   static constexpr auto uniform = UniformF32;
   static constexpr auto normal = NormalF32;
   static constexpr auto truncated_normal = TruncatedF32;
+  static constexpr auto normal_of_words = NormalOfWords;
+  static constexpr auto truncated_normal_of_words = TruncatedOfWords;
   static constexpr auto affine64 = AffineF64;
   static constexpr auto convert = kernels::Convert;
 };

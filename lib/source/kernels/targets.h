@@ -90,6 +90,8 @@ inline constexpr Kernels kTable{.target = Target::kName,
                                 .normal = Table<Target>::Normal,
                                 .truncated_normal = Table<Target>::TruncatedNormal,
                                 .convert = Target::convert,
+                                .normal_of_words = Target::normal_of_words,
+                                .truncated_normal_of_words = Target::truncated_normal_of_words,
                                 .standard_normal = Table<Target>::StandardNormal};
 
 const Kernels& ScalarKernels();

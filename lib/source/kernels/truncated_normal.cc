@@ -1,4 +1,6 @@
 // The truncated normal distribution: the inverse of its distribution function, without rejection.
+#include <algorithm>
+
 #include "lib/source/kernels/highway_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -23,36 +25,69 @@ HWY_INLINE VF32 UpperQuantile(VF32 q) {
   return hn::IfThenElse(in_tail, tail, centre);
 }
 
+// z of one vector of words.
+class TruncatedZ {
+ public:
+  HWY_INLINE explicit TruncatedZ(const TruncatedNormalParams& p)
+      : a_(Constant(p.a_f32)),
+        b_(Constant(p.b_f32)),
+        probability_(Constant(p.probability_scaled)),
+        base_lower_(Constant(p.lower.base)),
+        base_upper_(Constant(p.upper.base)),
+        last_lower_(hn::Set(D32(), p.last_lower)),
+        flip_lower_(hn::Set(D32(), p.lower.flip)),
+        flip_upper_(hn::Set(D32(), p.upper.flip)),
+        sign_lower_(hn::Set(D32(), p.lower.sign)),
+        sign_upper_(hn::Set(D32(), p.upper.sign)) {}
+
+  HWY_INLINE VF32 operator()(V32 word) const {
+    const DF32 df;
+    const auto is_upper = hn::Gt(word, last_lower_);
+    const V32 u = hn::Xor(word, hn::IfThenElse(is_upper, flip_upper_, flip_lower_));
+    const VF32 base = hn::IfThenElse(hn::RebindMask(df, is_upper), base_upper_, base_lower_);
+    const VF32 q = hn::Add(base, hn::Mul(hn::Add(FromUnsigned(u), Constant(0.5f)), probability_));
+    const V32 sign = hn::IfThenElse(is_upper, sign_upper_, sign_lower_);
+    const VF32 z = hn::Xor(UpperQuantile(q), hn::BitCast(df, sign));
+    return hn::Min(hn::Max(z, a_), b_);
+  }
+
+ private:
+  VF32 a_, b_, probability_, base_lower_, base_upper_;
+  V32 last_lower_, flip_lower_, flip_upper_, sign_lower_, sign_upper_;
+};
+
 void TruncatedNormal(Stream stream, const TruncatedNormalParams& params, const Affine32& affine,
                      std::uint64_t first_index, std::int64_t count, float* out) {
   const D32 d32;
   const DF32 df;
   const VF32 offset = Constant(affine.offset), scale = Constant(affine.scale);
   const VF32 low = Constant(affine.low), high = Constant(affine.high);
-  const VF32 a = Constant(params.a_f32), b = Constant(params.b_f32);
-  const VF32 probability = Constant(params.probability_scaled);
-  const V32 last_lower = hn::Set(d32, params.last_lower);
-  const auto base_lower = Constant(params.lower.base), base_upper = Constant(params.upper.base);
-  const auto flip_lower = hn::Set(d32, params.lower.flip),
-             flip_upper = hn::Set(d32, params.upper.flip);
-  const auto sign_lower = hn::BitCast(df, hn::Set(d32, params.lower.sign));
-  const auto sign_upper = hn::BitCast(df, hn::Set(d32, params.upper.sign));
-
+  const TruncatedZ z(params);
   const auto value = [&](V32 word) HWY_ATTR {
-    const auto is_upper = hn::Gt(word, last_lower);
-    const auto is_upper_f = hn::RebindMask(df, is_upper);
-    const V32 u = hn::Xor(word, hn::IfThenElse(is_upper, flip_upper, flip_lower));
-    const VF32 product = hn::Mul(hn::Add(FromUnsigned(u), Constant(0.5f)), probability);
-    const VF32 q = hn::Add(hn::IfThenElse(is_upper_f, base_upper, base_lower), product);
-    const VF32 z = hn::Xor(UpperQuantile(q), hn::IfThenElse(is_upper_f, sign_upper, sign_lower));
-    const VF32 clamped = hn::Min(hn::Max(z, a), b);
-    return hn::Min(hn::Max(hn::Add(offset, hn::Mul(scale, clamped)), low), high);
+    return hn::Min(hn::Max(hn::Add(offset, hn::Mul(scale, z(word))), low), high);
   };
   ForEachState(stream, kValuePlane, first_index, count, out,
                [&](V32 even, V32 odd, float* to) HWY_ATTR {
                  hn::StoreU(value(hn::InterleaveLower(d32, even, odd)), df, to);
                  hn::StoreU(value(hn::InterleaveUpper(d32, even, odd)), df, to + hn::Lanes(df));
                });
+}
+
+void TruncatedNormalOfWords(const TruncatedNormalParams& params, const std::uint32_t* words,
+                            std::int64_t count, float* out) {
+  const D32 d32;
+  const DF32 df;
+  const TruncatedZ z(params);
+  const std::size_t lanes = hn::Lanes(d32);
+  const auto n = static_cast<std::size_t>(count);
+  for (std::size_t i = 0; i < n; i += lanes) {
+    std::uint32_t in[hn::MaxLanes(d32)] = {};
+    float values[hn::MaxLanes(df)];
+    const std::size_t part = std::min(lanes, n - i);
+    std::copy_n(words + i, part, in);
+    hn::StoreU(z(hn::LoadU(d32, in)), df, values);
+    std::copy_n(values, part, out + i);
+  }
 }
 
 }  // namespace weightinit::kernels::HWY_NAMESPACE

@@ -38,6 +38,9 @@ void Normal(Stream stream, const Affine32& affine, std::uint64_t first_index, st
             float* out);
 void TruncatedNormal(Stream stream, const TruncatedNormalParams& params, const Affine32& affine,
                      std::uint64_t first_index, std::int64_t count, float* out);
+void NormalOfWords(const std::uint32_t* words, std::int64_t count, float* out);
+void TruncatedNormalOfWords(const TruncatedNormalParams& params, const std::uint32_t* words,
+                            std::int64_t count, float* out);
 void AffineToF64(const Affine64& affine, const float* in, std::int64_t count, double* out);
 void Convert(const float* in, std::int64_t count, DType dtype, std::byte* out);
 
@@ -78,8 +81,8 @@ HWY_INLINE VF32 Horner(const float (&coefficients)[n], VF32 x) {
 template <int scale>
 HWY_INLINE VF32 SqrtMinusTwoLog(VF32 u) {
   const D32 d32;
-  constexpr std::uint32_t kLowBits = 0x3F300000;
-  static_assert(kLogLow == 0.6875f);  // whose bits these are
+  constexpr std::uint32_t kLowBits = 0x3F280000;
+  static_assert(kLogLow == 0.65625f);  // whose bits these are
   const V32 offset = hn::Sub(hn::BitCast(d32, u),
                              hn::Set(d32, kLowBits + (static_cast<std::uint32_t>(scale) << 23)));
   const V32 exponent = hn::And(offset, hn::Set(d32, 0xFF800000));
