@@ -1,0 +1,72 @@
+// Selections as a sequence of chunks. Knows nothing of gRPC.
+#ifndef WEIGHTINIT_SERVER_CHUNK_STREAM_H_
+#define WEIGHTINIT_SERVER_CHUNK_STREAM_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proto/convert.h"
+#include "server/buffer_pool.h"
+#include "server/sha256_stream.h"
+#include "weightinit/engine.h"
+#include "weightinit/plan.h"
+#include "weightinit/selection.h"
+#include "weightinit/v1/service.pb.h"
+
+namespace weightinit::server {
+
+// Something to draw. The plan is shared with the cache and with other streams.
+struct PlannedSelection {
+  std::shared_ptr<const ModelPlan> plan;
+  BoundSelection selection;
+};
+
+// One message of the answer, before it is encoded.
+struct Chunk {
+  std::uint32_t selection = 0;
+  std::uint64_t byte_offset = 0;             // of the values, in the bytes of the slice
+  std::optional<v1::TensorHeader> header;    // with a selection's first chunk
+  std::optional<v1::TensorTrailer> trailer;  // with its last
+  Buffer values;
+};
+
+// Draws selections one after the other, a chunk at a time: memory does not depend on how much is
+// asked for. A selection without bytes is one chunk with header and trailer.
+//
+// Thread-safety: for use by one thread at a time.
+class ChunkStream {
+ public:
+  // `engine` must outlive this. REQUIRES: chunk_bytes ≥ 8 and no larger than the pool's buffers
+  ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffers, std::int64_t chunk_bytes,
+              std::vector<PlannedSelection> selections, proto::Check check);
+
+  // Draws the next chunk on the caller's thread; nullopt after the last one. The first chunk of a
+  // matrix may take long; `cancelled` is asked in between. After an error there is no going on.
+  // Errors: CANCELLED, or what the engine says.
+  absl::StatusOr<std::optional<Chunk>> Next(const std::function<bool()>& cancelled);
+
+ private:
+  absl::Status Draw(const PlannedSelection& planned, std::int64_t count, Chunk& chunk,
+                    const std::function<bool()>& cancelled);
+  v1::TensorTrailer Trailer();
+
+  const Engine& engine_;
+  const std::shared_ptr<BufferPool> buffers_;
+  const std::int64_t chunk_bytes_;
+  const std::vector<PlannedSelection> selections_;
+  const proto::Check check_;
+
+  std::size_t selection_ = 0;  // the one that is being drawn
+  std::int64_t done_ = 0;      // elements of it that are drawn
+  std::uint64_t digest_ = 0;   // of them
+  Sha256Stream sha256_;        // likewise
+};
+
+}  // namespace weightinit::server
+
+#endif  // WEIGHTINIT_SERVER_CHUNK_STREAM_H_

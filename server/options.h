@@ -1,0 +1,92 @@
+// What can be set: one struct, filled from flags, the environment and a file.
+#ifndef WEIGHTINIT_SERVER_OPTIONS_H_
+#define WEIGHTINIT_SERVER_OPTIONS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "weightinit/selection.h"
+
+namespace weightinit::server {
+
+enum class LogFormat { kText, kJson };
+enum class LogLevel { kDebug, kInfo, kWarn, kError };
+
+// Every field is also a flag, and an environment variable: max_streams is --max-streams and
+// WEIGHTINIT_MAX_STREAMS. A flag goes before the environment, and that before the file of --config.
+struct ServerOptions {
+  // Where to listen
+  // --------------------------------------------------------------------------
+
+  // "HOST:PORT" or "unix:PATH". Loopback by default: the listener is in plaintext and asks no one
+  // who they are, so that opening it to a network is a decision. Port 0 takes a free one, which the
+  // line at the start names.
+  std::vector<std::string> listen = {"127.0.0.1:50051"};
+
+  // Resources
+  // --------------------------------------------------------------------------
+
+  // Threads that draw; gRPC has its own. 0: one per processor. More than that only adds switching.
+  int threads = 0;
+
+  // Values per message. Larger ones fall out of the processor's cache, smaller ones pay more for
+  // hand-offs: 512 KiB to 2 MiB are about equally fast. From 64 KiB to 2 MiB, a multiple of 4 KiB,
+  // so that messages stay below the 4 MiB that gRPC clients accept by default.
+  std::int64_t chunk_bytes = std::int64_t{1} << 20;
+
+  // Matrices of orthogonal, delta_orthogonal and sparse tensors that are kept for further slices,
+  // in bytes. 0: each slice makes its matrix again.
+  std::int64_t cache_bytes = std::int64_t{1} << 30;
+
+  // Resolved recipes that are kept, so that a request may name one by its fingerprint, in bytes.
+  // 0: none; every request must bring its recipe.
+  std::int64_t recipe_cache_bytes = std::int64_t{256} << 20;
+
+  // Limits: requests beyond them get RESOURCE_EXHAUSTED, which names the flag
+  // --------------------------------------------------------------------------
+
+  // Streams at one time, over all connections. Each holds up to 3 chunks, so that they bound the
+  // memory that slow readers can pin down: 256 streams of 1 MiB chunks hold 768 MiB at most.
+  int max_streams = 256;
+
+  // A request's size on the wire. gRPC itself refuses beyond twice this, in words of its own.
+  std::int64_t max_request_bytes = std::int64_t{16} << 20;
+
+  // max_response_bytes and max_matrix_bytes.
+  Limits limits;
+
+  // Stopping
+  // --------------------------------------------------------------------------
+
+  // Between SIGTERM (health turns NOT_SERVING) and the moment that no more calls are accepted: at
+  // least the period of the readiness probe plus the time that endpoints take to spread.
+  std::chrono::milliseconds drain_delay = std::chrono::seconds(5);
+
+  // How long running streams may then take to end; those left are cancelled.
+  std::chrono::milliseconds shutdown_grace = std::chrono::seconds(30);
+
+  // Logs, on standard error
+  // --------------------------------------------------------------------------
+  LogFormat log_format = LogFormat::kText;
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+// What a program should do right away instead of serving: print `text` (on standard output if
+// exit_code is 0, else on standard error) and exit.
+struct ExitNow {
+  int exit_code = 0;
+  std::string text;
+};
+
+// Reads the command line, the environment and the file of --config. --help, --version and
+// --print-config ask to exit with 0; anything wrong asks to exit with 2.
+//
+// Thread-safety: reads the environment; call it before threads that change it exist.
+std::variant<ServerOptions, ExitNow> ParseOptions(int argc, const char* const* argv);
+
+}  // namespace weightinit::server
+
+#endif  // WEIGHTINIT_SERVER_OPTIONS_H_
