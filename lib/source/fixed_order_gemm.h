@@ -28,23 +28,29 @@ inline constexpr std::int64_t kStripColumns = 16;
 // Rows of a block of a sum: a block of two binary64 strips fits in 32 KiB of first-level cache.
 inline constexpr std::int64_t kRowBlock = 128;
 
+// The strips of a matrix; strip q starts at data + q * stride.
+template <class T>
+struct Strips {
+  std::int64_t count;
+  T* data;
+  std::int64_t stride;
+};
+
+// The two products that nearly all the work consists of. `v` has at most 4 strips, `c` any number. w holds, for each
+// strip of c in turn, 16 * v.count rows of 16. The arguments do not overlap. All data starts at a multiple of 64 bytes.
+template <class T>
+struct ProductKernels {
+  // w[i, j] = sum over r < rows of v[r, i] * c[r, j], in blocks from r = 0.
+  void (*inner)(std::int64_t rows, Strips<const T> v, Strips<const T> c, T* w);
+
+  // c[r, j] = (...((c[r, j] - v[r, 0] * w[0, j]) - v[r, 1] * w[1, j]) - ...) for r < rows, i ascending.
+  void (*subtract)(std::int64_t rows, Strips<const T> v, const T* w, Strips<T> c);
+};
+
 struct QrKernels {
   const char* name;  // as WEIGHTINIT_SIMD spells it
-
-  // w[i, j] = sum over r < rows of v[r, i] * c[r, j], for i < 16 * strips and j < 16, in blocks
-  // from r = 0. v is `strips` strips that start v_stride elements apart; c is one strip; w has 16
-  // columns. w overlaps neither.
-  void (*inner64)(std::int64_t rows, std::int64_t strips, const double* v, std::int64_t v_stride,
-                  const double* c, double* w);
-  void (*inner32)(std::int64_t rows, std::int64_t strips, const float* v, std::int64_t v_stride,
-                  const float* c, float* w);
-
-  // c[r, j] = (...((c[r, j] - v[r, 0] * w[0, j]) - v[r, 1] * w[1, j]) - ...), for r < rows, up to i
-  // = 16 * strips - 1.
-  void (*subtract64)(std::int64_t rows, std::int64_t strips, const double* v, std::int64_t v_stride,
-                     const double* w, double* c);
-  void (*subtract32)(std::int64_t rows, std::int64_t strips, const float* v, std::int64_t v_stride,
-                     const float* w, float* c);
+  ProductKernels<float> f32;
+  ProductKernels<double> f64;
 
   // s[c] = sum over first <= r < rows of a[r, column] * a[r, c], for c < 16. Blocks are counted
   // from row 0 of `a`.

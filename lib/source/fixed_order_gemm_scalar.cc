@@ -24,22 +24,31 @@ void AddBlock(std::int64_t begin, std::int64_t end, const T* v, const T* c, T* w
 }
 
 template <class T>
-void Inner(std::int64_t rows, std::int64_t strips, const T* v, std::int64_t v_stride, const T* c,
-           T* w) {
-  for (std::int64_t q = 0; q < strips; ++q) {
-    for (std::int64_t r = 0; r < rows; r += kRowBlock) {
-      AddBlock(r, std::min(r + kRowBlock, rows), v + q * v_stride, c, w + q * kW * kW, r == 0);
+void Inner(std::int64_t rows, Strips<const T> v, Strips<const T> c, T* w) {
+  for (std::int64_t s = 0; s < c.count; ++s) {
+    for (std::int64_t q = 0; q < v.count; ++q) {
+      T* const to = w + (s * v.count + q) * kW * kW;
+      for (std::int64_t r = 0; r < rows; r += kRowBlock) {
+        AddBlock(r, std::min(r + kRowBlock, rows), v.data + q * v.stride, c.data + s * c.stride, to,
+                 r == 0);
+      }
     }
   }
 }
 
 template <class T>
-void Subtract(std::int64_t rows, std::int64_t strips, const T* v, std::int64_t v_stride, const T* w,
-              T* c) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t i = 0; i < strips * kW; ++i) {
-      const T factor = v[(i / kW) * v_stride + r * kW + i % kW];
-      for (std::int64_t j = 0; j < kW; ++j) c[r * kW + j] -= factor * w[i * kW + j];
+void SubtractFromRow(std::int64_t r, Strips<const T> v, const T* w, T* row) {
+  for (std::int64_t i = 0; i < v.count * kW; ++i) {
+    const T factor = v.data[(i / kW) * v.stride + r * kW + i % kW];
+    for (std::int64_t j = 0; j < kW; ++j) row[j] -= factor * w[i * kW + j];
+  }
+}
+
+template <class T>
+void Subtract(std::int64_t rows, Strips<const T> v, const T* w, Strips<T> c) {
+  for (std::int64_t s = 0; s < c.count; ++s) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      SubtractFromRow(r, v, w + s * v.count * kW * kW, c.data + s * c.stride + r * kW);
     }
   }
 }
@@ -72,10 +81,8 @@ void ColumnUpdate(std::int64_t first, std::int64_t rows, std::int64_t column, do
 const QrKernels& ScalarQrKernels() {
   static constexpr QrKernels kKernels = {
       .name = "scalar",
-      .inner64 = Inner<double>,
-      .inner32 = Inner<float>,
-      .subtract64 = Subtract<double>,
-      .subtract32 = Subtract<float>,
+      .f32 = {.inner = Inner<float>, .subtract = Subtract<float>},
+      .f64 = {.inner = Inner<double>, .subtract = Subtract<double>},
       .column_products = ColumnProducts,
       .column_update = ColumnUpdate,
   };

@@ -25,6 +25,8 @@ constexpr std::int64_t kPanelColumns = 64;
 constexpr std::int64_t kPanelStrips = kPanelColumns / kW;
 constexpr std::int64_t kTSize = kPanelColumns * kPanelColumns;
 constexpr std::int64_t kTStride = kPanelColumns * kW;  // elements of a strip of T
+// Strips that a task updates together, so that V is read once for all of them. Does not change what is computed.
+constexpr std::int64_t kGroupStrips = 4;
 // Below this sum of squares a column counts as zero: above it, squares lost to underflow do not
 // matter. The square of the least binary32 number is 2^-298, so only rounding errors of rounding
 // errors come here.
@@ -63,8 +65,8 @@ Sizes MakeSizes(std::int64_t rows, std::int64_t cols) {
 
 // Where the parts of the one allocation begin, in bytes; each a multiple of kAlignment.
 struct Offsets {
-  std::int64_t reflectors;  // V of one panel, in binary32
-  std::int64_t factors;     // T of every panel, in binary32
+  std::int64_t reflectors;  // V of one panel, in the type of Q
+  std::int64_t factors;     // T of every panel, in the type of Q
   std::int64_t signs;       // of R_jj: one byte per column, 1 where negative
   std::int64_t total;
 };
@@ -74,78 +76,87 @@ std::int64_t RoundUp(std::int64_t bytes) {
   return CeilDiv(bytes, kUnit) * kUnit;
 }
 
-Offsets MakeOffsets(const Sizes& sizes) {
+// element_bytes: of Q.
+Offsets MakeOffsets(const Sizes& sizes, std::size_t element_bytes) {
   const auto kDouble = static_cast<std::int64_t>(sizeof(double));
-  const auto kFloat = static_cast<std::int64_t>(sizeof(float));
+  const auto element = static_cast<std::int64_t>(element_bytes);
   Offsets offsets;
   offsets.reflectors = RoundUp(sizes.strips * sizes.stride * kDouble);
   offsets.factors =
-      offsets.reflectors + RoundUp(std::min(kPanelStrips, sizes.strips) * sizes.stride * kFloat);
-  offsets.signs = offsets.factors + RoundUp(sizes.panels * kTSize * kFloat);
+      offsets.reflectors + RoundUp(std::min(kPanelStrips, sizes.strips) * sizes.stride * element);
+  offsets.signs = offsets.factors + RoundUp(sizes.panels * kTSize * element);
   offsets.total = offsets.signs + RoundUp(sizes.strips * kW);
   return offsets;
 }
 
-// A product of a block of reflections and one strip: c -= V (T' (V^T c)), with T' = T^T or T. V and
-// T' are given as strips; that of T' holds element (i, k) of T' at (k, i), so that one kernel
-// serves both products.
-struct BlockOfReflections64 {
-  const QrKernels& kernels;
-  std::int64_t rows;
-  std::int64_t strips;
-  const double* v;
-  std::int64_t v_stride;
-  const double* t;
+template <class T>
+const ProductKernels<T>& Products(const QrKernels& kernels);
+template <>
+const ProductKernels<float>& Products(const QrKernels& kernels) {
+  return kernels.f32;
+}
+template <>
+const ProductKernels<double>& Products(const QrKernels& kernels) {
+  return kernels.f64;
+}
 
-  void ApplyTransposedTo(double* c) const {
-    alignas(kAlignment) double w[kPanelColumns * kW];
-    alignas(kAlignment) double tw[kPanelColumns * kW];
-    kernels.inner64(rows, strips, v, v_stride, c, w);
-    for (std::int64_t q = 0; q < strips;
-         ++q) {  // T^T is lower triangular: strip q ends at its diagonal
-      kernels.inner64((q + 1) * kW, 1, t + q * kTStride, kTStride, w, tw + q * kW * kW);
+// A block of reflections I - V T V^T, or its transpose.
+template <class T>
+struct Block {
+  const ProductKernels<T>& kernels;
+  std::int64_t rows;
+  Strips<const T> v;
+  // Strips of T to apply the transpose, of T^T to apply the block: strip q of either holds what multiplies w into rows
+  // 16 q … 16 q + 15.
+  const T* t;
+
+  // Replaces at most kGroupStrips strips c by (I - V T^T V^T) c.
+  void ApplyTransposedTo(Strips<T> c) const {
+    alignas(kAlignment) T w[kGroupStrips * kPanelColumns * kW];
+    alignas(kAlignment) T tw[kGroupStrips * kPanelColumns * kW];
+    kernels.inner(rows, v, {c.count, c.data, c.stride}, w);
+    for (std::int64_t q = 0; q < v.count; ++q) {  // T^T is lower triangular: row q ends at its diagonal
+      MultiplyByT(q, 0, q + 1, c.count, w, tw);
     }
-    kernels.subtract64(rows, strips, v, v_stride, tw, c);
-  }
-};
-
-struct BlockOfReflections32 {
-  const QrKernels& kernels;
-  std::int64_t rows;
-  std::int64_t strips;
-  const float* v;
-  std::int64_t v_stride;
-  const float* t;
-
-  void ApplyTo(float* c) const {
-    alignas(kAlignment) float w[kPanelColumns * kW];
-    kernels.inner32(rows, strips, v, v_stride, c, w);
-    Finish(w, c);
+    kernels.subtract(rows, v, tw, c);
   }
 
-  // The same for a strip whose rows are those of the identity matrix from column `first`: V^T c are
-  // rows of V.
-  void ApplyToIdentity(std::int64_t first, float* c) const {
-    alignas(kAlignment) float w[kPanelColumns * kW];
-    for (std::int64_t i = 0; i < strips * kW; ++i) {
+  // Replaces at most kGroupStrips strips c by (I - V T V^T) c.
+  void ApplyTo(Strips<T> c) const {
+    alignas(kAlignment) T w[kGroupStrips * kPanelColumns * kW];
+    kernels.inner(rows, v, {c.count, c.data, c.stride}, w);
+    SubtractVT(w, c);
+  }
+
+  // ApplyTo for the strip of the identity matrix that starts at column `first`: V^T c consists of rows of V.
+  void ApplyToIdentity(std::int64_t first, T* c) const {
+    alignas(kAlignment) T w[kPanelColumns * kW];
+    for (std::int64_t i = 0; i < v.count * kW; ++i) {
       for (std::int64_t j = 0; j < kW; ++j) {
         const std::int64_t row = first + j;
-        w[i * kW + j] = row < rows ? v[(i / kW) * v_stride + row * kW + i % kW] : 0.0f;
+        w[i * kW + j] = row < rows ? v.data[(i / kW) * v.stride + row * kW + i % kW] : T{0};
       }
     }
-    Finish(w, c);
+    SubtractVT(w, {1, c, 0});
   }
 
  private:
-  void Finish(const float* w, float* c) const {
-    alignas(kAlignment) float tw[kPanelColumns * kW];
-    for (std::int64_t q = 0; q < strips;
-         ++q) {  // T is upper triangular: strip q begins at its diagonal
-      const std::int64_t begin = q * kW;
-      kernels.inner32(strips * kW - begin, 1, t + q * kTStride + begin * kW, kTStride,
-                      w + begin * kW, tw + begin * kW);
+  void SubtractVT(const T* w, Strips<T> c) const {
+    alignas(kAlignment) T tw[kGroupStrips * kPanelColumns * kW];
+    for (std::int64_t q = 0; q < v.count; ++q) {  // T is upper triangular: row q begins at its diagonal
+      MultiplyByT(q, q, v.count, c.count, w, tw);
     }
-    kernels.subtract32(rows, strips, v, v_stride, tw, c);
+    kernels.subtract(rows, v, tw, c);
+  }
+
+  // Rows 16 q … of the product of T or T^T and w, whose columns begin … end - 1 (in strips) are not zero there.
+  void MultiplyByT(std::int64_t q, std::int64_t begin, std::int64_t end, std::int64_t count,
+                   const T* w, T* tw) const {
+    for (std::int64_t s = 0; s < count; ++s) {
+      const std::int64_t strip = s * v.count * kW * kW;
+      kernels.inner((end - begin) * kW, {1, t + q * kTStride + begin * kW * kW, 0},
+                    {1, w + strip + begin * kW * kW, 0}, tw + strip + q * kW * kW);
+    }
   }
 };
 
@@ -160,22 +171,23 @@ class Panel {
   // negative[j] = 1 where R_jj < 0.
   void Factor(unsigned char* negative) {
     for (std::int64_t q = 0; q * kW < columns_; ++q) {
-      if (q > 0) Block(q).ApplyTransposedTo(Strip(q));
+      if (q > 0) Reflections(q).ApplyTransposedTo({1, Strip(q), 0});
       FactorStrip(q, negative + q * kW);
       ExtendT(q);
     }
   }
 
-  BlockOfReflections64 Block(std::int64_t strips) const {
-    return {kernels_, rows_, strips, a_, stride_, t_strips_};
+  Block<double> Reflections(std::int64_t strips) const {
+    return {kernels_.f64, rows_, {strips, a_, stride_}, t_strips_};
   }
 
-  // T, rounded to binary32, in the layout of BlockOfReflections32.
-  void StoreT(float* to) const {
+  // T^T, rounded to the type that Q is formed in, as strips.
+  template <class T>
+  void StoreT(T* to) const {
     for (std::int64_t k = 0; k < kPanelColumns; ++k) {
       for (std::int64_t i = 0; i < kPanelColumns; ++i) {
         to[(i / kW) * kTStride + k * kW + i % kW] =
-            static_cast<float>(transposed_t_[k * kPanelColumns + i]);
+            static_cast<T>(transposed_t_[k * kPanelColumns + i]);
       }
     }
   }
@@ -225,7 +237,7 @@ class Panel {
   // V)_kj).
   void ExtendT(std::int64_t q) {
     alignas(kAlignment) double products[kPanelColumns * kW];
-    kernels_.inner64(rows_, q + 1, a_, stride_, Strip(q), products);
+    kernels_.f64.inner(rows_, {q + 1, a_, stride_}, {1, Strip(q), 0}, products);
     for (std::int64_t c = 0; c < kW; ++c) {
       const std::int64_t j = q * kW + c;
       double sums[kPanelColumns] = {};
@@ -255,13 +267,17 @@ class Panel {
   alignas(kAlignment) double transposed_t_[kTSize] = {};  // (j, i) holds T_ij
 };
 
+// T is the type of Q. `g` and `q` may be the same array.
+template <class T>
 class Factorization {
  public:
-  Factorization(const Sizes& sizes, std::byte* memory, float* matrix, const QrOptions& options)
+  Factorization(const Sizes& sizes, std::byte* memory, const float* g, T* q,
+                const QrOptions& options)
       : sizes_(sizes),
-        offsets_(MakeOffsets(sizes)),
+        offsets_(MakeOffsets(sizes, sizeof(T))),
         memory_(memory),
-        matrix_(matrix),
+        g_(g),
+        q_(q),
         options_(options),
         kernels_(options.kernels != nullptr ? *options.kernels : BestQrKernels()) {}
 
@@ -283,11 +299,14 @@ class Factorization {
   double* Strip64(std::int64_t s) const {
     return reinterpret_cast<double*>(memory_) + s * sizes_.stride;
   }
-  // Strip s of Q takes the first half of the memory of strip s of V, once that is no longer needed.
-  float* Strip32(std::int64_t s) const { return reinterpret_cast<float*>(Strip64(s)); }
-  float* Reflectors() const { return reinterpret_cast<float*>(memory_ + offsets_.reflectors); }
-  float* Factors(std::int64_t panel) const {
-    return reinterpret_cast<float*>(memory_ + offsets_.factors) + panel * kTSize;
+  // Strip s of Q takes the memory (for binary32, its first half) of strip s of V, once that is no longer needed.
+  T* StripOfQ(std::int64_t s) const { return reinterpret_cast<T*>(Strip64(s)); }
+  std::int64_t StrideOfQ() const {
+    return sizes_.stride * static_cast<std::int64_t>(sizeof(double) / sizeof(T));
+  }
+  T* Reflectors() const { return reinterpret_cast<T*>(memory_ + offsets_.reflectors); }
+  T* Factors(std::int64_t panel) const {
+    return reinterpret_cast<T*>(memory_ + offsets_.factors) + panel * kTSize;
   }
   unsigned char* Signs() const {
     return reinterpret_cast<unsigned char*>(memory_ + offsets_.signs);
@@ -306,6 +325,15 @@ class Factorization {
     }
   }
 
+  // Calls task(strip, count) for groups of strips from `first` to the last.
+  template <class Task>
+  void ForEachGroup(std::int64_t first, const Task& task) const {
+    ForEach(CeilDiv(sizes_.strips - first, kGroupStrips), [&](std::int64_t i) {
+      const std::int64_t strip = first + i * kGroupStrips;
+      task(strip, std::min(kGroupStrips, sizes_.strips - strip));
+    });
+  }
+
   // Element (r, c) of the tall matrix in the caller's.
   std::int64_t Index(std::int64_t r, std::int64_t c) const {
     return sizes_.transposed ? c * sizes_.m + r : r * sizes_.n + c;
@@ -317,20 +345,20 @@ class Factorization {
     for (std::int64_t r = 0; r < sizes_.m; ++r) {
       for (std::int64_t c = 0; c < width; ++c) {
         // + 0 turns -0 into +0: no operation after it can bring -0 back into what sums start from.
-        to[r * kW + c] = static_cast<double>(matrix_[Index(r, s * kW + c)]) + 0.0;
+        to[r * kW + c] = static_cast<double>(g_[Index(r, s * kW + c)]) + 0.0;
       }
       std::fill(to + r * kW + width, to + (r + 1) * kW, 0.0);
     }
   }
 
   void StoreStrip(std::int64_t s) const {
-    const float* const from = Strip32(s);
+    const T* const from = StripOfQ(s);
     const unsigned char* const negative = Signs() + s * kW;
     const std::int64_t width = std::min(kW, sizes_.n - s * kW);
     for (std::int64_t r = 0; r < sizes_.m; ++r) {
       for (std::int64_t c = 0; c < width; ++c) {
-        const float q = from[r * kW + c];
-        matrix_[Index(r, s * kW + c)] = negative[c] != 0 ? 0.0f - q : q;
+        const T x = from[r * kW + c];
+        q_[Index(r, s * kW + c)] = negative[c] != 0 ? T{0} - x : x;
       }
     }
   }
@@ -343,9 +371,9 @@ class Factorization {
     panel.Factor(Signs() + row);
     panel.StoreT(Factors(p));
     const std::int64_t count = sizes_.PanelStrips(p);
-    const BlockOfReflections64 block = panel.Block(count);
-    ForEach(sizes_.strips - first - count, [&](std::int64_t i) {
-      block.ApplyTransposedTo(Strip64(first + count + i) + row * kW);
+    const Block<double> block = panel.Reflections(count);
+    ForEachGroup(first + count, [&](std::int64_t strip, std::int64_t strips) {
+      block.ApplyTransposedTo({strips, Strip64(strip) + row * kW, sizes_.stride});
     });
   }
 
@@ -354,34 +382,37 @@ class Factorization {
     const std::int64_t first = p * kPanelStrips;
     const std::int64_t count = sizes_.PanelStrips(p);
     ForEach(count, [&](std::int64_t i) { RoundReflectors(first + i, row, i); });
-    const BlockOfReflections32 block = {kernels_,     sizes_.m - row, count,
-                                        Reflectors(), sizes_.stride,  Factors(p)};
-    ForEach(sizes_.strips - first, [&](std::int64_t i) {
-      float* const strip = Strip32(first + i);
-      if (i >= count) return block.ApplyTo(strip + row * kW);
-      SetIdentity(row, i * kW, strip);
-      block.ApplyToIdentity(i * kW, strip + row * kW);
+    const Block<T> block = {Products<T>(kernels_), sizes_.m - row,
+                            {count, Reflectors(), sizes_.stride}, Factors(p)};
+    ForEach(count, [&](std::int64_t i) {
+      SetIdentity(row, i * kW, StripOfQ(first + i));
+      block.ApplyToIdentity(i * kW, StripOfQ(first + i) + row * kW);
+    });
+    ForEachGroup(first + count, [&](std::int64_t strip, std::int64_t strips) {
+      block.ApplyTo({strips, StripOfQ(strip) + row * kW, StrideOfQ()});
     });
   }
 
+  // V of a panel, out of the way of Q, and rounded to its type.
   void RoundReflectors(std::int64_t strip, std::int64_t row, std::int64_t i) const {
     const double* const from = Strip64(strip) + row * kW;
-    float* const to = Reflectors() + i * sizes_.stride;
+    T* const to = Reflectors() + i * sizes_.stride;
     const std::int64_t size = (sizes_.m - row) * kW;
-    for (std::int64_t k = 0; k < size; ++k) to[k] = static_cast<float>(from[k]);
+    for (std::int64_t k = 0; k < size; ++k) to[k] = static_cast<T>(from[k]);
   }
 
-  void SetIdentity(std::int64_t row, std::int64_t first, float* strip) const {
-    std::fill_n(strip, sizes_.m * kW, 0.0f);
+  void SetIdentity(std::int64_t row, std::int64_t first, T* strip) const {
+    std::fill_n(strip, sizes_.m * kW, T{0});
     for (std::int64_t c = 0; c < kW && row + first + c < sizes_.m; ++c) {
-      strip[(row + first + c) * kW + c] = 1.0f;
+      strip[(row + first + c) * kW + c] = T{1};
     }
   }
 
   const Sizes sizes_;
   const Offsets offsets_;
   std::byte* const memory_;
-  float* const matrix_;
+  const float* const g_;
+  T* const q_;
   const QrOptions& options_;
   const QrKernels& kernels_;
 };
@@ -398,7 +429,7 @@ std::unique_ptr<std::byte, AlignedDelete> Allocate(std::int64_t bytes) {
   return std::unique_ptr<std::byte, AlignedDelete>(static_cast<std::byte*>(memory));
 }
 
-absl::Status CheckShape(std::int64_t rows, std::int64_t cols, std::size_t size) {
+absl::Status CheckSize(std::int64_t rows, std::int64_t cols, std::size_t size) {
   if (rows < 1 || cols < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("orthogonal factorization: shape ", rows, " x ", cols, " is not positive"));
@@ -411,29 +442,47 @@ absl::Status CheckShape(std::int64_t rows, std::int64_t cols, std::size_t size) 
   return absl::OkStatus();
 }
 
-}  // namespace
-
-std::int64_t OrthogonalFactorBytes(std::int64_t rows, std::int64_t cols) {
-  // Far above any memory, and far enough below the limit that nothing overflows on the way: 128
-  // bytes at most go with an element of a strip.
+std::int64_t WorkingBytes(std::int64_t rows, std::int64_t cols, std::size_t element_bytes) {
+  // Far above any memory, and far enough below the limit that nothing overflows on the way: an element of a strip
+  // needs 16 bytes at most, and a row or column 1 KiB.
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
   const std::int64_t m = std::max(rows, cols);
   const std::int64_t n = std::min(rows, cols);
-  if (m > (kMax >> 12) || n > (kMax >> 12) || (n / kW + 2) > (kMax >> 12) / m) return kMax;
-  return MakeOffsets(MakeSizes(rows, cols)).total;
+  if (m > (kMax >> 12) || (n / kW + 2) > (kMax >> 12) / m) return kMax;
+  return MakeOffsets(MakeSizes(rows, cols), element_bytes).total;
+}
+
+template <class T>
+absl::Status Factor(std::int64_t rows, std::int64_t cols, const float* g, T* q,
+                    const QrOptions& options) {
+  const std::int64_t bytes = WorkingBytes(rows, cols, sizeof(T));
+  const auto memory = Allocate(bytes);
+  if (memory == nullptr) {
+    return absl::ResourceExhaustedError(absl::StrCat("orthogonal factorization: no memory for ",
+                                                     bytes, " bytes of working space"));
+  }
+  return Factorization<T>(MakeSizes(rows, cols), memory.get(), g, q, options).Run();
+}
+
+}  // namespace
+
+std::int64_t OrthogonalFactorBytes(std::int64_t rows, std::int64_t cols) {
+  return WorkingBytes(rows, cols, sizeof(double));
 }
 
 absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<float> matrix,
                               const QrOptions& options) {
-  const absl::Status shape = CheckShape(rows, cols, matrix.size());
-  if (!shape.ok()) return shape;
-  const std::int64_t bytes = OrthogonalFactorBytes(rows, cols);
-  const auto memory = Allocate(bytes);
-  if (memory == nullptr) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("orthogonal factorization: no memory for ", bytes, " bytes of working space"));
-  }
-  return Factorization(MakeSizes(rows, cols), memory.get(), matrix.data(), options).Run();
+  const absl::Status size = CheckSize(rows, cols, matrix.size());
+  if (!size.ok()) return size;
+  return Factor(rows, cols, matrix.data(), matrix.data(), options);
+}
+
+absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<const float> g,
+                              std::span<double> q, const QrOptions& options) {
+  absl::Status size = CheckSize(rows, cols, g.size());
+  size.Update(CheckSize(rows, cols, q.size()));
+  if (!size.ok()) return size;
+  return Factor(rows, cols, g.data(), q.data(), options);
 }
 
 }  // namespace weightinit

@@ -51,19 +51,22 @@ struct QrOptions {
   const QrKernels* kernels = nullptr;
 };
 
-// Replaces G by Q in place.
+// Replaces G by its binary32 Q in place.
 //
 // Range: rows, cols >= 1; every element finite (else Q holds NaN, but nothing worse happens).
-// Memory: OrthogonalFactorBytes(rows, cols) in one allocation, and 32 KiB of stack in each task.
-// Errors: INVALID_ARGUMENT for a shape that is not positive or does not match the size of `matrix`;
-// CANCELLED; RESOURCE_EXHAUSTED if the memory is not to be had. `matrix` is then unchanged, save
-// that it holds no particular values after CANCELLED.
+// Memory: one allocation of OrthogonalFactorBytes(rows, cols) or less, and 160 KiB of stack.
+// Errors: INVALID_ARGUMENT for a shape that is not positive or does not match the size of `matrix`; CANCELLED;
+// RESOURCE_EXHAUSTED if the memory is not to be had. `matrix` is then unchanged.
 absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<float> matrix,
                               const QrOptions& options = {});
 
-// Bytes that OrthogonalFactor allocates beside the matrix: two copies of it (one in binary64), with
-// the short side rounded up to 16, and 256 (rows + cols) or less. Saturates at the maximum of
-// int64. REQUIRES: rows, cols >= 1.
+// Stores the binary64 Q of G. The rest as above.
+absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<const float> g,
+                              std::span<double> q, const QrOptions& options = {});
+
+// What OrthogonalFactor allocates at most, beside G and Q: a binary64 copy of G, whose short side is rounded up to 16,
+// and about 0.5 KiB per row and column. Saturates at the maximum of int64.
+// REQUIRES: rows, cols >= 1.
 std::int64_t OrthogonalFactorBytes(std::int64_t rows, std::int64_t cols);
 
 }  // namespace weightinit

@@ -10,11 +10,11 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -22,24 +22,12 @@
 #include "absl/status/statusor.h"
 #include "weightinit/dtype.h"
 #include "weightinit/export.h"
+#include "weightinit/fans.h"
 #include "weightinit/initializer.h"
 #include "weightinit/recipe.h"
 #include "weightinit/shape.h"
 
 namespace weightinit {
-
-struct Fans {
-  double in = 0, out = 0;
-  friend bool operator==(const Fans&, const Fans&) = default;
-};
-
-// The fans of a tensor of this shape. With nothing said in `geometry`:
-// torch.nn.init._calculate_fan_in_and_fan_out, i.e. (out, in, k…). REQUIRES: geometry.fans_of is
-// empty (Expand replaces it by numbers). Errors: INVALID_ARGUMENT below `field` ("tensors[3]":
-// ….shape, ….fan.groups …).
-WEIGHTINIT_EXPORT absl::StatusOr<Fans> ComputeFans(std::span<const std::int64_t> shape,
-                                                   const FanGeometry& geometry,
-                                                   std::string_view field);
 
 // What a draw's values follow, in numbers.
 // ----------------------------------------------------------------------------
@@ -132,6 +120,9 @@ struct TensorPlan {
   std::vector<std::string> notes, warnings;
 };
 
+// Compiled renames and the index of names; made by Resolve.
+class NameFinder;
+
 using Fingerprint = std::array<std::uint8_t, 32>;
 
 WEIGHTINIT_EXPORT std::string ToHex(std::span<const std::uint8_t> bytes);
@@ -147,11 +138,10 @@ struct ModelPlan {
   std::vector<Draw> draws;
   std::vector<TensorPlan> tensors;  // in recipe order
   Coverage coverage;
-  std::vector<Rename> renames;
+  std::shared_ptr<const NameFinder> finder;  // what FindTensor asks
   std::vector<std::string> warnings;
   Fingerprint fingerprint{};  // SHA-256 of the canonical text: equal fingerprints, equal bits
   std::int64_t num_elements = 0, num_bytes = 0;
-  std::unordered_map<std::string, int> index_of_name;
 
   // The one draw behind a tensor. REQUIRES: 0 ≤ tensor < tensors.size(), its layout is the identity
   const Draw& DrawOf(int tensor) const {

@@ -17,34 +17,11 @@
 #include "absl/status/statusor.h"
 #include "weightinit/dtype.h"
 #include "weightinit/export.h"
+#include "weightinit/fans.h"
 #include "weightinit/initializer.h"
 #include "weightinit/shape.h"
 
 namespace weightinit {
-
-// How fans are read off a shape: OUT_IN is torch's (out, in/groups, k…), IN_OUT is Keras' and Flax'
-// (k…, in/groups, out).
-enum class FanLayout : std::uint8_t { kOutIn = 1, kInOut };
-
-// Fan geometry: exactly one of four ways. With nothing said the fans are torch.nn.init's. Fans
-// always come from the full shape.
-struct FanGeometry {
-  // 1. A layout. Transposed convolutions hold (in, out/groups, k…) or, with IN_OUT, (k…,
-  // out/groups, in).
-  std::optional<FanLayout> layout;  // default OUT_IN
-  bool transposed = false;
-  std::optional<std::int64_t> groups;  // ≥ 1, divides the dimension it splits; default 1
-  // 2. Axes, as in JAX: fan_in = Π in_axes · receptive field, which is what neither in, out nor
-  // batch axes name. Negative axes count from the end.
-  std::vector<std::int64_t> in_axes, out_axes, batch_axes;
-  // 3. Numbers, > 0.
-  std::optional<double> fan_in, fan_out;
-  // 4. The fans of the sibling tensor with this last name segment, e.g. "weight" (what torch uses
-  // for a bias).
-  std::string fans_of;
-
-  friend bool operator==(const FanGeometry&, const FanGeometry&) = default;
-};
 
 // Where random words come from.
 struct PhiloxV1 {

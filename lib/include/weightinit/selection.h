@@ -47,6 +47,12 @@ WEIGHTINIT_EXPORT absl::StatusOr<BoundSelection> Bind(const ModelPlan& plan,
                                                       const Selection& selection,
                                                       std::string_view field);
 
+// Binds each at "FIELD[i]"; none at all selects everything. Two different names that land on one
+// tensor are refused.
+WEIGHTINIT_EXPORT absl::StatusOr<std::vector<BoundSelection>> BindAll(
+    const ModelPlan& plan, std::span<const Selection> selections,
+    std::string_view field = "selections");
+
 // The part [first, first + count) of what is selected. REQUIRES: 0 ≤ first, first + count ≤
 // selection.count
 WEIGHTINIT_EXPORT BoundSelection Part(const BoundSelection& selection, std::int64_t first,

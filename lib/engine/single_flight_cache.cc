@@ -1,0 +1,47 @@
+#include "lib/engine/single_flight_cache.h"
+
+#include <chrono>
+#include <utility>
+
+namespace weightinit {
+
+absl::StatusOr<std::shared_ptr<const void>> SingleFlightCache::GetUntyped(
+    const std::string& key, const Make& make, const std::function<bool()>& cancelled) {
+  // How long a waiter may overlook that it was cancelled.
+  constexpr std::chrono::milliseconds kPoll(50);
+  std::unique_lock lock(mutex_);
+  while (true) {
+    if (const auto found = index_.find(key); found != index_.end()) {
+      entries_.splice(entries_.begin(), entries_, found->second);
+      return found->second->made.value;
+    }
+    if (in_flight_.insert(key).second) break;
+    changed_.wait_for(lock, kPoll);
+    if (cancelled && cancelled())
+      return absl::CancelledError("cancelled while another request makes the same matrix");
+  }
+  lock.unlock();
+  absl::StatusOr<Made> made = make();
+  lock.lock();
+  in_flight_.erase(key);
+  if (made.ok()) Keep(key, *made);
+  lock.unlock();
+  changed_.notify_all();
+  if (!made.ok()) return made.status();
+  return std::move(made->value);
+}
+
+void SingleFlightCache::Keep(const std::string& key, const Made& made) {
+  if (made.bytes > max_bytes_) return;
+  while (bytes_ + made.bytes > max_bytes_) {
+    const Entry& oldest = entries_.back();
+    bytes_ -= oldest.made.bytes;
+    index_.erase(oldest.key);
+    entries_.pop_back();
+  }
+  entries_.push_front({key, made});
+  index_[key] = entries_.begin();
+  bytes_ += made.bytes;
+}
+
+}  // namespace weightinit

@@ -1,0 +1,64 @@
+// A cache bounded in bytes, in which concurrent requests for one key make the value once.
+//
+// Thread-safety: may be used from several threads at once.
+#ifndef WEIGHTINIT_LIB_ENGINE_SINGLE_FLIGHT_CACHE_H_
+#define WEIGHTINIT_LIB_ENGINE_SINGLE_FLIGHT_CACHE_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "absl/status/statusor.h"
+
+namespace weightinit {
+
+class SingleFlightCache {
+ public:
+  struct Made {
+    std::shared_ptr<const void> value;
+    std::int64_t bytes = 0;
+  };
+  using Make = std::function<absl::StatusOr<Made>()>;
+
+  // The least recently used values go first when they would take more than max_bytes together; a
+  // larger one is never kept.
+  explicit SingleFlightCache(std::int64_t max_bytes) : max_bytes_(max_bytes) {}
+
+  // The value of `key`, made if need be. Who finds another caller making it waits; when that one
+  // fails, a waiter makes it itself. `cancelled` ends the waiting. REQUIRES: one key always has
+  // values of one type T
+  template <typename T>
+  absl::StatusOr<std::shared_ptr<const T>> Get(const std::string& key, const Make& make,
+                                               const std::function<bool()>& cancelled) {
+    auto value = GetUntyped(key, make, cancelled);
+    if (!value.ok()) return value.status();
+    return std::static_pointer_cast<const T>(*std::move(value));
+  }
+
+ private:
+  struct Entry {
+    std::string key;
+    Made made;
+  };
+  absl::StatusOr<std::shared_ptr<const void>> GetUntyped(const std::string& key, const Make& make,
+                                                         const std::function<bool()>& cancelled);
+  void Keep(const std::string& key, const Made& made);
+
+  const std::int64_t max_bytes_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unordered_set<std::string> in_flight_;
+  std::list<Entry> entries_;  // most recently used first
+  std::unordered_map<std::string, std::list<Entry>::iterator> index_;
+  std::int64_t bytes_ = 0;
+};
+
+}  // namespace weightinit
+
+#endif  // WEIGHTINIT_LIB_ENGINE_SINGLE_FLIGHT_CACHE_H_

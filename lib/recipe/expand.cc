@@ -1,0 +1,219 @@
+// Recipe → specs: canonical names, the first rule that matches, the proof of coverage.
+#include <algorithm>
+#include <unordered_map>
+
+#include "lib/base/text.h"
+#include "lib/recipe/paths.h"
+#include "lib/recipe/rule_matcher.h"
+#include "weightinit/fans.h"
+#include "weightinit/recipe.h"
+#include "weightinit/status.h"
+
+namespace weightinit {
+namespace {
+
+constexpr absl::StatusCode kUnimplemented = absl::StatusCode::kUnimplemented;
+
+absl::Status CheckRecipe(const Recipe& recipe) {
+  if (!std::holds_alternative<PhiloxV1>(recipe.generator)) {
+    return FieldError("generator",
+                      std::string(Name(recipe.generator)) +
+                          " is not supported by this version; allowed: philox_v1",
+                      kUnimplemented);
+  }
+  if (recipe.has_draws)
+    return FieldError(
+        "draws",
+        "only replay generators have an order of draws, which this version does not support",
+        kUnimplemented);
+  return absl::OkStatus();
+}
+
+absl::Status CheckSpec(const TensorSpec& spec, const std::string& path) {
+  if (spec.has_view)
+    return FieldError(path + ".view", "views are not supported by this version", kUnimplemented);
+  if (!IsValidUtf8(spec.name))
+    return FieldError(path + ".name", Quote(spec.name) + " is not valid UTF-8");
+  if (spec.draw_name.has_value() && !IsValidUtf8(*spec.draw_name)) {
+    return FieldError(path + ".draw_name", Quote(*spec.draw_name) + " is not valid UTF-8");
+  }
+  if (spec.draw_name.has_value() && spec.subsequence.has_value()) {
+    return FieldError(path + ".subsequence",
+                      "given together with draw_name; allowed: one of the two");
+  }
+  return absl::OkStatus();
+}
+
+// Canonical name → index, refusing two tensors of one name.
+absl::StatusOr<std::unordered_map<std::string, int>> IndexNames(const Recipe& recipe) {
+  std::unordered_map<std::string, int> index;
+  for (std::size_t i = 0; i < recipe.tensors.size(); ++i) {
+    const absl::Status status = CheckSpec(recipe.tensors[i], TensorPath(i));
+    if (!status.ok()) return status;
+    const auto [earlier, inserted] =
+        index.emplace(CanonicalName(recipe.tensors[i].name), static_cast<int>(i));
+    if (!inserted) {
+      return FieldError(TensorPath(i) + ".name",
+                        Quote(recipe.tensors[i].name) + " means the same tensor as " +
+                            TensorPath(static_cast<std::size_t>(earlier->second)) +
+                            "; allowed: distinct names");
+    }
+  }
+  return index;
+}
+
+Coverage MatchRules(const Recipe& recipe, const RuleMatcher& matcher) {
+  Coverage coverage;
+  coverage.rule_of_tensor.resize(recipe.tensors.size());
+  std::vector<bool> used(recipe.rules.size(), false);
+  for (std::size_t i = 0; i < recipe.tensors.size(); ++i) {
+    const TensorSpec& spec = recipe.tensors[i];
+    if (spec.init.has_value()) continue;
+    const std::vector<int> matches = matcher.Matches(CanonicalName(spec.name), spec.module);
+    const int tensor = static_cast<int>(i);
+    if (matches.empty()) {
+      coverage.uncovered.push_back(tensor);
+      continue;
+    }
+    for (const int rule : matches) used[static_cast<std::size_t>(rule)] = true;
+    coverage.rule_of_tensor[i] = matches.front();
+    if (matches.size() > 1)
+      coverage.overlaps.push_back({tensor, matches.front(), {matches.begin() + 1, matches.end()}});
+    if (recipe.rules[static_cast<std::size_t>(matches.front())].skip)
+      coverage.skipped.push_back(tensor);
+  }
+  for (std::size_t k = 0; k < used.size(); ++k) {
+    if (!used[k]) coverage.idle_rules.push_back(static_cast<int>(k));
+  }
+  return coverage;
+}
+
+// The proof: every tensor covered, every rule used.
+absl::Status CheckCoverage(const Recipe& recipe, const Coverage& coverage) {
+  std::vector<FieldViolation> violations;
+  if (!recipe.allow_uncovered) {
+    for (const int tensor : coverage.uncovered) {
+      const TensorSpec& spec = recipe.tensors[static_cast<std::size_t>(tensor)];
+      violations.push_back(
+          {TensorPath(static_cast<std::size_t>(tensor)),
+           Quote(spec.name) +
+               (recipe.rules.empty() ? " has no init and there are no rules"
+                                     : " has no init and no rule matches it") +
+               (spec.module.empty() ? "" : " (module " + Quote(spec.module) + ")")});
+    }
+  }
+  if (!recipe.allow_idle) {
+    for (const int k : coverage.idle_rules) {
+      const Rule& rule = recipe.rules[static_cast<std::size_t>(k)];
+      if (rule.may_be_idle) continue;
+      std::string what;
+      if (rule.name_regex.has_value()) what += "name_regex " + Quote(*rule.name_regex);
+      if (rule.module.has_value())
+        what += (what.empty() ? "" : " with ") + std::string("module ") + Quote(*rule.module);
+      violations.push_back(
+          {RulePath(static_cast<std::size_t>(k)),
+           what + " matches no tensor; allowed: a rule that is used, may_be_idle, or allow_idle"});
+    }
+  }
+  if (violations.empty()) return absl::OkStatus();
+  if (violations.size() == 1)
+    return FieldError(violations[0].field, violations[0].description,
+                      absl::StatusCode::kFailedPrecondition);
+  return FieldErrors("the rules do not cover the model exactly:", violations,
+                     absl::StatusCode::kFailedPrecondition);
+}
+
+const FanGeometry* GeometryOf(const Recipe& recipe, const Coverage& coverage, std::size_t tensor) {
+  if (recipe.tensors[tensor].fan.has_value()) return &*recipe.tensors[tensor].fan;
+  const auto rule = coverage.rule_of_tensor[tensor];
+  if (rule.has_value() && recipe.rules[static_cast<std::size_t>(*rule)].fan.has_value())
+    return &*recipe.rules[static_cast<std::size_t>(*rule)].fan;
+  return nullptr;
+}
+
+// fans_of, replaced by the sibling's fans as numbers: a spec stands on its own.
+absl::StatusOr<FanGeometry> FansOfSibling(const Recipe& recipe, const Coverage& coverage,
+                                          const std::unordered_map<std::string, int>& index,
+                                          std::size_t tensor, const FanGeometry& geometry,
+                                          const std::string& path) {
+  FanGeometry others = geometry;
+  others.fans_of.clear();
+  if (others != FanGeometry{})
+    return FieldError(
+        path, "given together with another fan geometry; allowed: one way to give the fans");
+  const std::string name = CanonicalName(recipe.tensors[tensor].name);
+  const std::size_t dot = name.rfind('.');
+  const std::string sibling_name =
+      (dot == std::string::npos ? "" : name.substr(0, dot + 1)) + geometry.fans_of;
+  const auto sibling = index.find(sibling_name);
+  if (sibling == index.end()) {
+    return FieldError(path, Quote(geometry.fans_of) + ": " + Quote(name) + " has no sibling " +
+                                Quote(sibling_name) + " in the recipe");
+  }
+  const auto i = static_cast<std::size_t>(sibling->second);
+  const FanGeometry* sibling_geometry = GeometryOf(recipe, coverage, i);
+  if (sibling_geometry != nullptr && !sibling_geometry->fans_of.empty()) {
+    return FieldError(path,
+                      "the fans of " + Quote(sibling_name) +
+                          " are another tensor's too; allowed: a tensor with fans of its own");
+  }
+  auto fans = ComputeFans(recipe.tensors[i].shape,
+                          sibling_geometry == nullptr ? FanGeometry{} : *sibling_geometry,
+                          TensorPath(i) + ".shape", path);
+  if (!fans.ok()) return fans.status();
+  FanGeometry resolved;
+  resolved.fan_in = fans->in;
+  resolved.fan_out = fans->out;
+  return resolved;
+}
+
+}  // namespace
+
+absl::StatusOr<Expansion> Expand(const Recipe& recipe) {
+  absl::Status status = CheckRecipe(recipe);
+  if (!status.ok()) return status;
+  auto index = IndexNames(recipe);
+  if (!index.ok()) return index.status();
+  auto matcher = RuleMatcher::Create(recipe.rules);
+  if (!matcher.ok()) return matcher.status();
+
+  Expansion expansion;
+  expansion.coverage = MatchRules(recipe, *matcher);
+  const Coverage& coverage = expansion.coverage;
+  status = CheckCoverage(recipe, coverage);
+  if (!status.ok()) return status;
+
+  expansion.recipe.generator = recipe.generator;
+  expansion.recipe.seed = recipe.seed;
+  expansion.recipe.default_dtype = recipe.default_dtype;
+  expansion.recipe.renames = recipe.renames;
+  for (std::size_t i = 0; i < recipe.tensors.size(); ++i) {
+    TensorSpec spec = recipe.tensors[i];
+    const auto rule_index = coverage.rule_of_tensor[i];
+    const Rule* rule =
+        rule_index.has_value() ? &recipe.rules[static_cast<std::size_t>(*rule_index)] : nullptr;
+    if (rule == nullptr && !spec.init.has_value()) continue;  // uncovered, and allowed
+    if (rule != nullptr && rule->skip) continue;
+    spec.name = CanonicalName(spec.name);
+    spec.dtype = spec.dtype.value_or(recipe.default_dtype);
+    if (!spec.init.has_value()) spec.init = rule->init;
+    if (!spec.seed.has_value())
+      spec.seed = rule != nullptr && rule->seed.has_value() ? *rule->seed : recipe.seed;
+    const FanGeometry* geometry = GeometryOf(recipe, coverage, i);
+    if (geometry != nullptr && !geometry->fans_of.empty()) {
+      const std::string path =
+          (spec.fan.has_value() ? TensorPath(i) : RulePath(static_cast<std::size_t>(*rule_index))) +
+          ".fan.fans_of";
+      auto fans = FansOfSibling(recipe, coverage, *index, i, *geometry, path);
+      if (!fans.ok()) return fans.status();
+      spec.fan = *fans;
+    } else if (geometry != nullptr) {
+      spec.fan = *geometry;
+    }
+    expansion.recipe.tensors.push_back(std::move(spec));
+    expansion.origin.push_back(static_cast<int>(i));
+  }
+  return expansion;
+}
+
+}  // namespace weightinit

@@ -1,0 +1,35 @@
+#include "lib/source/closed_form.h"
+#include "lib/source/matrix_source.h"
+#include "lib/source/philox_source.h"
+#include "lib/source/source.h"
+
+namespace weightinit {
+namespace {
+
+using Made = absl::StatusOr<std::unique_ptr<const Source>>;
+
+struct Maker {
+  const Draw& draw;
+  const SourceTools& tools;
+
+  Made operator()(const FilledWith& d) const { return MakeFilled(d); }
+  Made operator()(const DiagonalOf& d) const { return MakeDiagonal(d, draw.shape); }
+  Made operator()(const DiracDelta& d) const { return MakeDirac(d, draw.shape); }
+  Made operator()(const UniformOn& d) const { return MakeUniform(draw, d); }
+  Made operator()(const NormalWith& d) const { return MakeNormal(draw, d); }
+  Made operator()(const TruncatedNormalWith& d) const { return MakeTruncatedNormal(draw, d); }
+  Made operator()(const SparseNormal& d) const { return MakeSparse(draw, d, tools); }
+  Made operator()(const OrthogonalMatrix& d) const { return MakeOrthogonal(draw, d, tools); }
+  Made operator()(const DeltaOrthogonalKernel& d) const {
+    return MakeDeltaOrthogonal(draw, d, tools);
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<const Source>> MakeSource(const Draw& draw,
+                                                         const SourceTools& tools) {
+  return std::visit(Maker{draw, tools}, draw.distribution);
+}
+
+}  // namespace weightinit
