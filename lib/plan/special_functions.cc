@@ -180,7 +180,8 @@ double TruncatedStd(double a, double b) {
   // variance is taken around the mean, so nothing cancels. The variable is t = x - origin, the
   // origin being where the density is largest: a narrow interval far from 0 keeps its digits.
   if (a == b) return 0;
-  if (b <= 0) return TruncatedStd(-b, -a);
+  if (b <= 0 || -a > b)
+    return TruncatedStd(-b, -a);  // one orientation: mirror images get the same bits
   const double origin = std::max(a, 0.0);
   // 12 beyond the origin the density is 2^-100 of its largest value.
   const double low = std::max(a - origin, -12.0);
