@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <string_view>
 
-// One target per width of vector: sub-versions differ in instructions that nothing here uses.
-#define HWY_DISABLED_TARGETS \
-  (~(HWY_SCALAR | HWY_EMU128 | HWY_SSE4 | HWY_AVX2 | HWY_AVX3 | HWY_NEON))
+#include "lib/source/kernels/highway_targets.h"
+#include "lib/source/kernels/kernels.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/source/fixed_order_gemm.cc"
 #include "hwy/foreach_target.h"
@@ -47,7 +46,8 @@ constexpr std::int64_t Lanes() {
 // registers, 8 for 16 leave room for a row of the other operand, a broadcast factor and a product,
 // and hide the latency of an addition.
 #if HWY_TARGET == HWY_AVX3
-// With one vector, a factor is a broadcast operand of its only product: measured 1.45 times as fast as 8 x 2.
+// With one vector, a factor is a broadcast operand of its only product: measured 1.45 times as fast
+// as 8 x 2.
 template <class T>
 constexpr std::int64_t kTileVectors = 1;
 template <class T>
@@ -230,7 +230,7 @@ namespace weightinit {
 namespace {
 
 struct Available {
-  const QrKernels* tables[5] = {};
+  const QrKernels* tables[8] = {};
   std::size_t count = 0;
 
   void AddIf(std::int64_t target, const QrKernels& kernels) {
@@ -256,11 +256,11 @@ Available FindAvailable() {
   return found;
 }
 
+// The target that the rest of the library takes.
 const QrKernels& Choose() {
   const std::span<const QrKernels* const> all = AllQrKernels();
-  const char* const wanted = std::getenv("WEIGHTINIT_SIMD");
   for (const QrKernels* kernels : all) {
-    if (wanted != nullptr && std::string_view(kernels->name) == wanted) return *kernels;
+    if (kernels->name == kernels::BestKernels().target) return *kernels;
   }
   return *all.back();
 }

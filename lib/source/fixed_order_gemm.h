@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace weightinit {
 
@@ -36,19 +37,21 @@ struct Strips {
   std::int64_t stride;
 };
 
-// The two products that nearly all the work consists of. `v` has at most 4 strips, `c` any number. w holds, for each
-// strip of c in turn, 16 * v.count rows of 16. The arguments do not overlap. All data starts at a multiple of 64 bytes.
+// The two products that nearly all the work consists of. `v` has at most 4 strips, `c` any number.
+// w holds, for each strip of c in turn, 16 * v.count rows of 16. The arguments do not overlap. All
+// data starts at a multiple of 64 bytes.
 template <class T>
 struct ProductKernels {
   // w[i, j] = sum over r < rows of v[r, i] * c[r, j], in blocks from r = 0.
   void (*inner)(std::int64_t rows, Strips<const T> v, Strips<const T> c, T* w);
 
-  // c[r, j] = (...((c[r, j] - v[r, 0] * w[0, j]) - v[r, 1] * w[1, j]) - ...) for r < rows, i ascending.
+  // c[r, j] = (...((c[r, j] - v[r, 0] * w[0, j]) - v[r, 1] * w[1, j]) - ...) for r < rows, i
+  // ascending.
   void (*subtract)(std::int64_t rows, Strips<const T> v, const T* w, Strips<T> c);
 };
 
 struct QrKernels {
-  const char* name;  // as WEIGHTINIT_SIMD spells it
+  std::string_view name;  // as kernels/kernels.h spells it
   ProductKernels<float> f32;
   ProductKernels<double> f64;
 
@@ -69,8 +72,7 @@ const QrKernels& ScalarQrKernels();
 // Every set of kernels that this machine runs, the reference first and the best last.
 std::span<const QrKernels* const> AllQrKernels();
 
-// The best set, or the one that the environment variable WEIGHTINIT_SIMD names (read once). An
-// unknown or unsupported name is ignored.
+// The set for the target of kernels::BestKernels(), which WEIGHTINIT_SIMD decides.
 const QrKernels& BestQrKernels();
 
 }  // namespace weightinit

@@ -1,5 +1,9 @@
 #include "lib/source/householder_qr.h"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -25,7 +29,8 @@ constexpr std::int64_t kPanelColumns = 64;
 constexpr std::int64_t kPanelStrips = kPanelColumns / kW;
 constexpr std::int64_t kTSize = kPanelColumns * kPanelColumns;
 constexpr std::int64_t kTStride = kPanelColumns * kW;  // elements of a strip of T
-// Strips that a task updates together, so that V is read once for all of them. Does not change what is computed.
+// Strips that a task updates together, so that V is read once for all of them. Does not change what
+// is computed.
 constexpr std::int64_t kGroupStrips = 4;
 // Below this sum of squares a column counts as zero: above it, squares lost to underflow do not
 // matter. The square of the least binary32 number is 2^-298, so only rounding errors of rounding
@@ -106,8 +111,8 @@ struct Block {
   const ProductKernels<T>& kernels;
   std::int64_t rows;
   Strips<const T> v;
-  // Strips of T to apply the transpose, of T^T to apply the block: strip q of either holds what multiplies w into rows
-  // 16 q … 16 q + 15.
+  // Strips of T to apply the transpose, of T^T to apply the block: strip q of either holds what
+  // multiplies w into rows 16 q … 16 q + 15.
   const T* t;
 
   // Replaces at most kGroupStrips strips c by (I - V T^T V^T) c.
@@ -115,7 +120,8 @@ struct Block {
     alignas(kAlignment) T w[kGroupStrips * kPanelColumns * kW];
     alignas(kAlignment) T tw[kGroupStrips * kPanelColumns * kW];
     kernels.inner(rows, v, {c.count, c.data, c.stride}, w);
-    for (std::int64_t q = 0; q < v.count; ++q) {  // T^T is lower triangular: row q ends at its diagonal
+    for (std::int64_t q = 0; q < v.count;
+         ++q) {  // T^T is lower triangular: row q ends at its diagonal
       MultiplyByT(q, 0, q + 1, c.count, w, tw);
     }
     kernels.subtract(rows, v, tw, c);
@@ -128,7 +134,8 @@ struct Block {
     SubtractVT(w, c);
   }
 
-  // ApplyTo for the strip of the identity matrix that starts at column `first`: V^T c consists of rows of V.
+  // ApplyTo for the strip of the identity matrix that starts at column `first`: V^T c consists of
+  // rows of V.
   void ApplyToIdentity(std::int64_t first, T* c) const {
     alignas(kAlignment) T w[kPanelColumns * kW];
     for (std::int64_t i = 0; i < v.count * kW; ++i) {
@@ -143,13 +150,15 @@ struct Block {
  private:
   void SubtractVT(const T* w, Strips<T> c) const {
     alignas(kAlignment) T tw[kGroupStrips * kPanelColumns * kW];
-    for (std::int64_t q = 0; q < v.count; ++q) {  // T is upper triangular: row q begins at its diagonal
+    for (std::int64_t q = 0; q < v.count;
+         ++q) {  // T is upper triangular: row q begins at its diagonal
       MultiplyByT(q, q, v.count, c.count, w, tw);
     }
     kernels.subtract(rows, v, tw, c);
   }
 
-  // Rows 16 q … of the product of T or T^T and w, whose columns begin … end - 1 (in strips) are not zero there.
+  // Rows 16 q … of the product of T or T^T and w, whose columns begin … end - 1 (in strips) are not
+  // zero there.
   void MultiplyByT(std::int64_t q, std::int64_t begin, std::int64_t end, std::int64_t count,
                    const T* w, T* tw) const {
     for (std::int64_t s = 0; s < count; ++s) {
@@ -299,7 +308,8 @@ class Factorization {
   double* Strip64(std::int64_t s) const {
     return reinterpret_cast<double*>(memory_) + s * sizes_.stride;
   }
-  // Strip s of Q takes the memory (for binary32, its first half) of strip s of V, once that is no longer needed.
+  // Strip s of Q takes the memory (for binary32, its first half) of strip s of V, once that is no
+  // longer needed.
   T* StripOfQ(std::int64_t s) const { return reinterpret_cast<T*>(Strip64(s)); }
   std::int64_t StrideOfQ() const {
     return sizes_.stride * static_cast<std::int64_t>(sizeof(double) / sizeof(T));
@@ -334,31 +344,40 @@ class Factorization {
     });
   }
 
-  // Element (r, c) of the tall matrix in the caller's.
-  std::int64_t Index(std::int64_t r, std::int64_t c) const {
-    return sizes_.transposed ? c * sizes_.m + r : r * sizes_.n + c;
+  // Element (r, c) of strip s of the tall matrix is element r * row + c * column of the caller's,
+  // from `first`.
+  struct Steps {
+    std::int64_t first, row, column;
+    std::int64_t width;  // columns that there are
+  };
+  Steps StepsOf(std::int64_t s) const {
+    const std::int64_t width = std::min(kW, sizes_.n - s * kW);
+    if (sizes_.transposed) return {s * kW * sizes_.m, 1, sizes_.m, width};
+    return {s * kW, sizes_.n, 1, width};
   }
 
   void LoadStrip(std::int64_t s) const {
+    const Steps steps = StepsOf(s);
+    const float* const from = g_ + steps.first;
     double* const to = Strip64(s);
-    const std::int64_t width = std::min(kW, sizes_.n - s * kW);
+    std::fill_n(to, sizes_.m * kW, 0.0);
     for (std::int64_t r = 0; r < sizes_.m; ++r) {
-      for (std::int64_t c = 0; c < width; ++c) {
+      for (std::int64_t c = 0; c < steps.width; ++c) {
         // + 0 turns -0 into +0: no operation after it can bring -0 back into what sums start from.
-        to[r * kW + c] = static_cast<double>(g_[Index(r, s * kW + c)]) + 0.0;
+        to[r * kW + c] = static_cast<double>(from[r * steps.row + c * steps.column]) + 0.0;
       }
-      std::fill(to + r * kW + width, to + (r + 1) * kW, 0.0);
     }
   }
 
   void StoreStrip(std::int64_t s) const {
+    const Steps steps = StepsOf(s);
     const T* const from = StripOfQ(s);
+    T* const to = q_ + steps.first;
     const unsigned char* const negative = Signs() + s * kW;
-    const std::int64_t width = std::min(kW, sizes_.n - s * kW);
     for (std::int64_t r = 0; r < sizes_.m; ++r) {
-      for (std::int64_t c = 0; c < width; ++c) {
+      for (std::int64_t c = 0; c < steps.width; ++c) {
         const T x = from[r * kW + c];
-        q_[Index(r, s * kW + c)] = negative[c] != 0 ? T{0} - x : x;
+        to[r * steps.row + c * steps.column] = negative[c] != 0 ? T{0} - x : x;
       }
     }
   }
@@ -382,8 +401,8 @@ class Factorization {
     const std::int64_t first = p * kPanelStrips;
     const std::int64_t count = sizes_.PanelStrips(p);
     ForEach(count, [&](std::int64_t i) { RoundReflectors(first + i, row, i); });
-    const Block<T> block = {Products<T>(kernels_), sizes_.m - row,
-                            {count, Reflectors(), sizes_.stride}, Factors(p)};
+    const Block<T> block = {
+        Products<T>(kernels_), sizes_.m - row, {count, Reflectors(), sizes_.stride}, Factors(p)};
     ForEach(count, [&](std::int64_t i) {
       SetIdentity(row, i * kW, StripOfQ(first + i));
       block.ApplyToIdentity(i * kW, StripOfQ(first + i) + row * kW);
@@ -423,9 +442,26 @@ struct AlignedDelete {
   }
 };
 
+#if defined(__linux__)
+constexpr std::int64_t kHugePage = std::int64_t{1} << 21;
+
+void AdviseHugePages(void* memory, std::int64_t bytes) {
+  // madvise takes whole pages alone; those at the ends are shared with other allocations.
+  constexpr std::uintptr_t kPage = 4096;
+  const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + kPage - 1) / kPage * kPage;
+  const auto end = (reinterpret_cast<std::uintptr_t>(memory) + static_cast<std::uintptr_t>(bytes)) /
+                   kPage * kPage;
+  static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE));
+}
+#endif
+
 std::unique_ptr<std::byte, AlignedDelete> Allocate(std::int64_t bytes) {
   void* const memory =
       ::operator new (static_cast<std::size_t>(bytes), std::align_val_t{kAlignment}, std::nothrow);
+#if defined(__linux__)
+  // A hint alone: faults and misses of 4 KiB pages take 5 % of the time of a 1024 × 1024 matrix.
+  if (memory != nullptr && bytes >= kHugePage) AdviseHugePages(memory, bytes);
+#endif
   return std::unique_ptr<std::byte, AlignedDelete>(static_cast<std::byte*>(memory));
 }
 
@@ -443,8 +479,8 @@ absl::Status CheckSize(std::int64_t rows, std::int64_t cols, std::size_t size) {
 }
 
 std::int64_t WorkingBytes(std::int64_t rows, std::int64_t cols, std::size_t element_bytes) {
-  // Far above any memory, and far enough below the limit that nothing overflows on the way: an element of a strip
-  // needs 16 bytes at most, and a row or column 1 KiB.
+  // Far above any memory, and far enough below the limit that nothing overflows on the way: an
+  // element of a strip needs 16 bytes at most, and a row or column 1 KiB.
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
   const std::int64_t m = std::max(rows, cols);
   const std::int64_t n = std::min(rows, cols);
@@ -458,8 +494,8 @@ absl::Status Factor(std::int64_t rows, std::int64_t cols, const float* g, T* q,
   const std::int64_t bytes = WorkingBytes(rows, cols, sizeof(T));
   const auto memory = Allocate(bytes);
   if (memory == nullptr) {
-    return absl::ResourceExhaustedError(absl::StrCat("orthogonal factorization: no memory for ",
-                                                     bytes, " bytes of working space"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("orthogonal factorization: no memory for ", bytes, " bytes of working space"));
   }
   return Factorization<T>(MakeSizes(rows, cols), memory.get(), g, q, options).Run();
 }

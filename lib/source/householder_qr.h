@@ -55,8 +55,8 @@ struct QrOptions {
 //
 // Range: rows, cols >= 1; every element finite (else Q holds NaN, but nothing worse happens).
 // Memory: one allocation of OrthogonalFactorBytes(rows, cols) or less, and 160 KiB of stack.
-// Errors: INVALID_ARGUMENT for a shape that is not positive or does not match the size of `matrix`; CANCELLED;
-// RESOURCE_EXHAUSTED if the memory is not to be had. `matrix` is then unchanged.
+// Errors: INVALID_ARGUMENT for a shape that is not positive or does not match the size of `matrix`;
+// CANCELLED; RESOURCE_EXHAUSTED if the memory is not to be had. `matrix` is then unchanged.
 absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<float> matrix,
                               const QrOptions& options = {});
 
@@ -64,8 +64,8 @@ absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<fl
 absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<const float> g,
                               std::span<double> q, const QrOptions& options = {});
 
-// What OrthogonalFactor allocates at most, beside G and Q: a binary64 copy of G, whose short side is rounded up to 16,
-// and about 0.5 KiB per row and column. Saturates at the maximum of int64.
+// What OrthogonalFactor allocates at most, beside G and Q: a binary64 copy of G, whose short side
+// is rounded up to 16, and about 0.5 KiB per row and column. Saturates at the maximum of int64.
 // REQUIRES: rows, cols >= 1.
 std::int64_t OrthogonalFactorBytes(std::int64_t rows, std::int64_t cols);
 

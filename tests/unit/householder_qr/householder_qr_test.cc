@@ -53,6 +53,14 @@ std::vector<float> Factor(Shape shape, std::vector<float> g, const QrOptions& op
   return g;
 }
 
+std::vector<double> Factor64(Shape shape, const std::vector<float>& g,
+                             const QrOptions& options = {}) {
+  std::vector<double> q(g.size());
+  const absl::Status status = OrthogonalFactor(shape.first, shape.second, g, q, options);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return q;
+}
+
 std::vector<std::uint32_t> Bits(const std::vector<float>& values) {
   std::vector<std::uint32_t> bits;
   bits.reserve(values.size());
@@ -60,12 +68,20 @@ std::vector<std::uint32_t> Bits(const std::vector<float>& values) {
   return bits;
 }
 
+std::vector<std::uint64_t> Bits(const std::vector<double>& values) {
+  std::vector<std::uint64_t> bits;
+  bits.reserve(values.size());
+  for (const double x : values) bits.push_back(std::bit_cast<std::uint64_t>(x));
+  return bits;
+}
+
 // FNV-1a over the bits.
-std::uint64_t Digest(const std::vector<float>& values) {
+template <class T>
+std::uint64_t Digest(const std::vector<T>& values) {
   std::uint64_t digest = 0xcbf29ce484222325u;
-  for (const std::uint32_t bits : Bits(values)) {
-    for (int shift = 0; shift < 32; shift += 8) {
-      digest = (digest ^ ((bits >> shift) & 0xff)) * 0x100000001b3u;
+  for (const std::uint64_t bits : Bits(values)) {
+    for (std::size_t byte = 0; byte < sizeof(T); ++byte) {
+      digest = (digest ^ ((bits >> (8 * byte)) & 0xff)) * 0x100000001b3u;
     }
   }
   return digest;
@@ -89,8 +105,9 @@ class Tall {
 };
 
 // max|Q^T Q - I|.
-double Skew(Shape shape, const std::vector<float>& q) {
-  const Tall<float> tall(shape, q);
+template <class T>
+double Skew(Shape shape, const std::vector<T>& q) {
+  const Tall<T> tall(shape, q);
   double skew = 0;
   for (int i = 0; i < tall.n(); ++i) {
     for (int j = 0; j <= i; ++j) {
@@ -163,15 +180,26 @@ std::string ToString(Shape shape) {
 
 TEST(HouseholderQrTest, TheReferenceIsAlwaysThere) {
   ASSERT_FALSE(AllQrKernels().empty());
-  EXPECT_STREQ(AllQrKernels().front()->name, "scalar");
+  EXPECT_EQ(AllQrKernels().front()->name, "scalar");
 }
 
 TEST(HouseholderQrTest, EveryTargetFollowsTheDocument) {
   for (const Shape& shape : Shapes()) {
     const std::vector<float> g = Gaussian(shape, 1 + Size(shape));
-    const auto expected = Bits(test::TranscribedOrthogonalFactor(shape.first, shape.second, g));
+    const auto expected = Bits(test::TranscribedFactor32(shape.first, shape.second, g));
     for (const QrKernels* kernels : AllQrKernels()) {
       EXPECT_TRUE(Bits(Factor(shape, g, {.kernels = kernels})) == expected)
+          << kernels->name << ", " << ToString(shape);
+    }
+  }
+}
+
+TEST(HouseholderQrTest, EveryTargetFollowsTheDocumentInBinary64) {
+  for (const Shape& shape : Shapes()) {
+    const std::vector<float> g = Gaussian(shape, 2 + Size(shape));
+    const auto expected = Bits(test::TranscribedFactor64(shape.first, shape.second, g));
+    for (const QrKernels* kernels : AllQrKernels()) {
+      EXPECT_TRUE(Bits(Factor64(shape, g, {.kernels = kernels})) == expected)
           << kernels->name << ", " << ToString(shape);
     }
   }
@@ -181,6 +209,7 @@ TEST(HouseholderQrTest, BitsNeverChange) {
   EXPECT_EQ(Digest(Factor({96, 96}, Uniform({96, 96}, 1))), 0xd2f78d3527aa4d28u);
   EXPECT_EQ(Digest(Factor({300, 70}, Uniform({300, 70}, 2))), 0xe7584dff1c72dd51u);
   EXPECT_EQ(Digest(Factor({70, 300}, Uniform({70, 300}, 3))), 0x75554af951427322u);
+  EXPECT_EQ(Digest(Factor64({90, 85}, Uniform({90, 85}, 4))), 0x10808802292791cau);
 }
 
 TEST(HouseholderQrTest, TasksMayRunInAnyOrder) {
@@ -209,6 +238,7 @@ TEST(HouseholderQrTest, TasksMayRunInAnyOrder) {
   EXPECT_TRUE(Bits(Factor(shape, g, {.parallel_for = shuffled})) == expected);
   EXPECT_TRUE(Bits(Factor(shape, g, {.parallel_for = reversed})) == expected);
   EXPECT_TRUE(Bits(Factor(shape, g, {.parallel_for = threaded})) == expected);
+  EXPECT_TRUE(Bits(Factor64(shape, g, {.parallel_for = threaded})) == Bits(Factor64(shape, g)));
 }
 
 TEST(HouseholderQrTest, IsOrthogonalWithANonNegativeDiagonal) {
@@ -227,20 +257,28 @@ TEST(HouseholderQrTest, IsOrthogonalWithANonNegativeDiagonal) {
   }
 }
 
+// The largest difference between q and the textbook's factor of g.
+template <class T>
+double Error(Shape shape, const std::vector<T>& q, const std::vector<long double>& exact) {
+  const Tall<T> tall(shape, q);
+  long double error = 0;
+  for (int c = 0; c < tall.n(); ++c) {
+    for (int r = 0; r < tall.m(); ++r) {
+      error = std::max(error, std::abs(static_cast<long double>(tall(r, c)) -
+                                       exact[static_cast<std::size_t>(c * tall.m() + r)]));
+    }
+  }
+  return static_cast<double>(error);
+}
+
 TEST(HouseholderQrTest, IsCloseToTheExactFactor) {
   for (const Shape& shape : Shapes()) {
     const std::vector<float> g = Gaussian(shape, 23 + Size(shape));
-    const std::vector<float> q = Factor(shape, g);
     const std::vector<long double> exact = Textbook(shape, g);
-    const Tall<float> tall(shape, q);
-    long double error = 0;
-    for (int c = 0; c < tall.n(); ++c) {
-      for (int r = 0; r < tall.m(); ++r) {
-        error = std::max(error, std::abs(static_cast<long double>(tall(r, c)) -
-                                         exact[static_cast<std::size_t>(c * tall.m() + r)]));
-      }
-    }
-    EXPECT_LE(error, 1e-6L) << ToString(shape);  // 2^-10 is promised
+    EXPECT_LE(Error(shape, Factor(shape, g), exact), 1e-6) << ToString(shape);  // promised: 2^-10
+    const std::vector<double> q = Factor64(shape, g);
+    EXPECT_LE(Error(shape, q, exact), 1e-11) << ToString(shape);
+    EXPECT_LE(Skew(shape, q), 1e-14) << ToString(shape);
   }
 }
 
@@ -309,7 +347,7 @@ TEST(HouseholderQrTest, DependentColumnsGiveAnOrthogonalFactorAllTheSame) {
   for (const Shape& shape : {Shape{90, 90}, Shape{140, 70}, Shape{33, 75}}) {
     int number = 0;
     for (const std::vector<float>& g : DeficientMatrices(shape)) {
-      const auto expected = Bits(test::TranscribedOrthogonalFactor(shape.first, shape.second, g));
+      const auto expected = Bits(test::TranscribedFactor32(shape.first, shape.second, g));
       for (const QrKernels* kernels : AllQrKernels()) {
         const std::vector<float> q = Factor(shape, g, {.kernels = kernels});
         EXPECT_LE(Skew(shape, q), 1e-6) << "matrix " << number << ", " << kernels->name;
@@ -331,6 +369,8 @@ TEST(HouseholderQrTest, RefusesAShapeThatDoesNotFit) {
   constexpr std::int64_t kHuge = std::int64_t{1} << 40;
   EXPECT_EQ(OrthogonalFactor(kHuge, kHuge, g).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(g, std::vector<float>(6, 1.0f));
+  std::vector<double> q(5);
+  EXPECT_EQ(OrthogonalFactor(2, 3, g, q).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(HouseholderQrTest, CanBeCancelledBeforeEachPanel) {
@@ -349,8 +389,8 @@ TEST(HouseholderQrTest, CanBeCancelledBeforeEachPanel) {
 }
 
 TEST(HouseholderQrTest, WorkingMemoryIsTwoCopiesAndSaturates) {
-  EXPECT_LE(OrthogonalFactorBytes(2048, 2048), 2 * 4 * 2048 * 2048 + 600 * (2048 + 2048));
-  EXPECT_LE(OrthogonalFactorBytes(1, 1 << 20), 16 * (8 + 4) * ((1 << 20) + 100));
+  EXPECT_LE(OrthogonalFactorBytes(2048, 2048), 8 * 2048 * 2048 + 600 * (2048 + 2048));
+  EXPECT_LE(OrthogonalFactorBytes(1, 1 << 20), 16 * (8 + 8) * ((1 << 20) + 200));
   EXPECT_EQ(OrthogonalFactorBytes(3, 5), OrthogonalFactorBytes(5, 3));
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
   EXPECT_EQ(OrthogonalFactorBytes(kMax, kMax), kMax);

@@ -126,23 +126,25 @@ void Factor(Qr& qr) {
   }
 }
 
-Matrix<float> Form(Qr& qr) {
-  Matrix<float> q(qr.m, qr.n);
+// Q in type T: binary32 or binary64.
+template <class T>
+Matrix<T> Form(Qr& qr) {
+  Matrix<T> q(qr.m, qr.n);
   for (int j = 0; j < qr.n; ++j) q(j, j) = 1;
   for (int top = (qr.n - 1) / 64 * 64; top >= 0; top -= 64) {
     const int end = std::min(top + 64, qr.n);
     Matrix<double>& t = qr.ts[static_cast<std::size_t>(top / 64)];
-    const auto v = [&](int r, int i) { return static_cast<float>(qr.v(r, i)); };
+    const auto v = [&](int r, int i) { return static_cast<T>(qr.v(r, i)); };
     for (int c = top; c < qr.n; ++c) {
-      std::vector<float> w(64), tw(64);
+      std::vector<T> w(64), tw(64);
       for (int i = top; i < end; ++i) {
         w[static_cast<std::size_t>(i - top)] =
-            RowSum<float>(top, top, qr.m, [&](int r) { return v(r, i) * q(r, c); });
+            RowSum<T>(top, top, qr.m, [&](int r) { return v(r, i) * q(r, c); });
       }
       for (int i = top; i < end; ++i) {
-        float sum = 0;
+        T sum = 0;
         for (int k = i; k < end; ++k) {
-          sum += static_cast<float>(t(i - top, k - top)) * w[static_cast<std::size_t>(k - top)];
+          sum += static_cast<T>(t(i - top, k - top)) * w[static_cast<std::size_t>(k - top)];
         }
         tw[static_cast<std::size_t>(i - top)] = sum;
       }
@@ -154,9 +156,8 @@ Matrix<float> Form(Qr& qr) {
   return q;
 }
 
-}  // namespace
-
-std::vector<float> TranscribedOrthogonalFactor(int rows, int cols, const std::vector<float>& g) {
+template <class T>
+std::vector<T> OrthogonalFactor(int rows, int cols, const std::vector<float>& g) {
   const int m = std::max(rows, cols);
   const int n = std::min(rows, cols);
   const auto index = [&](int r, int c) {
@@ -169,15 +170,25 @@ std::vector<float> TranscribedOrthogonalFactor(int rows, int cols, const std::ve
     for (int c = 0; c < n; ++c) qr.a(r, c) = static_cast<double>(g[index(r, c)]) + 0.0;
   }
   Factor(qr);
-  Matrix<float> q = Form(qr);
-  std::vector<float> result(g.size());
+  Matrix<T> q = Form<T>(qr);
+  std::vector<T> result(g.size());
   for (int r = 0; r < m; ++r) {
     for (int c = 0; c < n; ++c) {
-      const float x = q(r, c);
+      const T x = q(r, c);
       result[index(r, c)] = qr.negative[static_cast<std::size_t>(c)] ? 0 - x : x;
     }
   }
   return result;
+}
+
+}  // namespace
+
+std::vector<float> TranscribedFactor32(int rows, int cols, const std::vector<float>& g) {
+  return OrthogonalFactor<float>(rows, cols, g);
+}
+
+std::vector<double> TranscribedFactor64(int rows, int cols, const std::vector<float>& g) {
+  return OrthogonalFactor<double>(rows, cols, g);
 }
 
 }  // namespace weightinit::test

@@ -8,7 +8,8 @@
 
 namespace weightinit::test {
 
-std::vector<float> TranscribedOrthogonalFactor(int rows, int cols, const std::vector<float>& g);
+std::vector<float> TranscribedFactor32(int rows, int cols, const std::vector<float>& g);
+std::vector<double> TranscribedFactor64(int rows, int cols, const std::vector<float>& g);
 
 }  // namespace weightinit::test
 
