@@ -1,0 +1,29 @@
+// Signals, and the order in which a server goes down.
+#ifndef WEIGHTINIT_SERVER_LIFECYCLE_H_
+#define WEIGHTINIT_SERVER_LIFECYCLE_H_
+
+#include <chrono>
+
+#include "server/logging.h"
+#include "server/options.h"
+#include "server/server.h"
+
+namespace weightinit::server {
+
+// SIGTERM and SIGINT no longer end the process; ServeUntilSignalled waits for them. Call before any
+// thread exists: threads inherit it.
+void BlockStopSignals();
+
+// Returns when a stop signal comes, or false after `time`.
+bool WaitForStopSignal(std::chrono::milliseconds time);
+
+// Waits for SIGTERM or SIGINT. Then: health turns NOT_SERVING; --drain-delay passes, in which calls
+// are answered as before; no more calls are accepted, and running streams end within
+// --shutdown-grace. Returns the exit status, 0. A second signal ends the process at once, with 1.
+//
+// REQUIRES: BlockStopSignals was called
+int ServeUntilSignalled(Server& server, const ServerOptions& options, const Logger& logger);
+
+}  // namespace weightinit::server
+
+#endif  // WEIGHTINIT_SERVER_LIFECYCLE_H_

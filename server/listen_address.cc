@@ -1,0 +1,119 @@
+#include "server/listen_address.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+namespace weightinit::server {
+namespace {
+
+constexpr std::string_view kUnix = "unix:";
+
+// A file descriptor that closes itself.
+class Socket {
+ public:
+  Socket(int domain, int type) : fd_(socket(domain, type | SOCK_CLOEXEC, 0)) {}
+  ~Socket() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+std::string ErrorText(int error) { return std::generic_category().message(error); }
+
+struct HostPort {
+  std::string host, port;
+};
+
+std::optional<HostPort> SplitHostPort(std::string_view address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  HostPort parts{std::string(address.substr(0, colon)), std::string(address.substr(colon + 1))};
+  const bool is_number = !parts.port.empty() && parts.port.size() <= 5 &&
+                         parts.port.find_first_not_of("0123456789") == std::string::npos;
+  if (!is_number || std::stoi(parts.port) > 65535) return std::nullopt;
+  const bool has_brackets = parts.host.front() == '[' && parts.host.back() == ']';
+  if (has_brackets) {
+    parts.host = parts.host.substr(1, parts.host.size() - 2);
+  } else if (parts.host.find(':') != std::string::npos) {
+    return std::nullopt;  // an IPv6 address without brackets: which colon is it?
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::optional<std::string> UnixSocketPath(std::string_view address) {
+  if (!address.starts_with(kUnix)) return std::nullopt;
+  std::string_view path = address.substr(kUnix.size());
+  if (path.starts_with("///")) path.remove_prefix(2);
+  return std::string(path);
+}
+
+std::string WithPort(std::string_view address, int port) {
+  if (UnixSocketPath(address)) return std::string(address);
+  return std::string(address.substr(0, address.rfind(':') + 1)) + std::to_string(port);
+}
+
+absl::Status CheckListenAddress(std::string_view address) {
+  const std::optional<std::string> path = UnixSocketPath(address);
+  const bool is_valid = path ? !path->empty() && path->size() < sizeof(sockaddr_un::sun_path)
+                             : SplitHostPort(address).has_value();
+  if (is_valid) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "--listen: '" + std::string(address) +
+      "' is not HOST:PORT (an IPv6 address in brackets) or unix:PATH (at most 107 bytes)");
+}
+
+absl::Status CheckUnixSocketIsFree(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  path.copy(name.sun_path, sizeof name.sun_path - 1);
+  const Socket probe(AF_UNIX, SOCK_STREAM);
+  if (connect(probe.fd(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
+    return absl::OkStatus();  // nothing there, or a socket that a dead process left
+  }
+  return absl::UnavailableError("cannot listen on unix:" + path +
+                                ": another process is serving there");
+}
+
+std::string WhyNotListening(std::string_view address) {
+  if (const auto path = UnixSocketPath(address)) {
+    const std::string directory = path->find('/') == std::string::npos
+                                      ? "."
+                                      : path->substr(0, std::max<std::size_t>(path->rfind('/'), 1));
+    return access(directory.c_str(), W_OK) == 0 ? "" : ErrorText(errno);
+  }
+  const std::optional<HostPort> parts = SplitHostPort(address);
+  if (!parts) return "not HOST:PORT";
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const int failure = getaddrinfo(parts->host.c_str(), parts->port.c_str(), &hints, &found);
+  if (failure != 0) return gai_strerror(failure);
+  std::string why;
+  for (const addrinfo* one = found; one != nullptr && why.empty(); one = one->ai_next) {
+    const Socket probe(one->ai_family, SOCK_STREAM);
+    const int on = 1;
+    setsockopt(probe.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(probe.fd(), one->ai_addr, one->ai_addrlen) != 0 || listen(probe.fd(), 1) != 0) {
+      why = ErrorText(errno);
+    }
+  }
+  freeaddrinfo(found);
+  return why;
+}
+
+}  // namespace weightinit::server

@@ -1,0 +1,32 @@
+// Addresses to listen on: what gRPC will not say about them.
+#ifndef WEIGHTINIT_SERVER_LISTEN_ADDRESS_H_
+#define WEIGHTINIT_SERVER_LISTEN_ADDRESS_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace weightinit::server {
+
+// The path of "unix:PATH" or "unix:///PATH"; nullopt for anything else.
+std::optional<std::string> UnixSocketPath(std::string_view address);
+
+// "host:0" with the port that it got. Other addresses stay as they are.
+std::string WithPort(std::string_view address, int port);
+
+// INVALID_ARGUMENT unless it is "HOST:PORT" or "unix:PATH".
+absl::Status CheckListenAddress(std::string_view address);
+
+// gRPC removes whatever socket stands in its way, also one that another server is serving on.
+// UNAVAILABLE if something answers there.
+absl::Status CheckUnixSocketIsFree(const std::string& path);
+
+// Why nothing can listen on a TCP address, in the system's words: found by trying. Empty if it
+// works (by now).
+std::string WhyNotListening(std::string_view address);
+
+}  // namespace weightinit::server
+
+#endif  // WEIGHTINIT_SERVER_LISTEN_ADDRESS_H_

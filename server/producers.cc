@@ -1,0 +1,183 @@
+#include "server/producers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "grpcpp/support/proto_buffer_reader.h"
+#include "grpcpp/support/slice.h"
+#include "server/envelope.h"
+#include "weightinit/sink.h"
+#include "weightinit/status.h"
+
+namespace weightinit::server {
+namespace {
+
+template <typename Request>
+absl::StatusOr<Request> Parse(const grpc::ByteBuffer& bytes) {
+  grpc::ByteBuffer shared = bytes;  // a reference: the reader may not write to the caller's
+  grpc::ProtoBufferReader reader(&shared);
+  Request request;
+  if (!reader.status().ok() || !request.ParseFromZeroCopyStream(&reader)) {
+    return absl::InvalidArgumentError("the request is not a valid " +
+                                      Request::descriptor()->full_name());
+  }
+  return request;
+}
+
+template <typename Request>
+class Weights final : public Producer<grpc::ByteBuffer> {
+ public:
+  Weights(const Workshop& workshop, const grpc::ByteBuffer& request)
+      : workshop_(workshop), request_(request) {}
+
+  absl::StatusOr<std::optional<grpc::ByteBuffer>> Next(
+      const std::function<bool()>& cancelled) override {
+    if (!stream_) {
+      if (absl::Status status = Start(); !status.ok()) return status;
+    }
+    auto chunk = stream_->Next(cancelled);
+    if (!chunk.ok()) return chunk.status();
+    if (!chunk->has_value()) return std::nullopt;
+    return ToByteBuffer(**std::move(chunk));
+  }
+
+ private:
+  absl::Status Start() {
+    if (absl::Status status = workshop_.resolver.CheckRequestBytes(request_.Length());
+        !status.ok()) {
+      return status;
+    }
+    absl::StatusOr<Request> request = Parse<Request>(request_);
+    request_.Clear();
+    if (!request.ok()) return request.status();
+    absl::StatusOr<ResolvedRequest> resolved = workshop_.resolver.Resolve(*request);
+    if (!resolved.ok()) return resolved.status();
+    stream_.emplace(workshop_.engine, workshop_.buffers, workshop_.chunk_bytes,
+                    std::move(resolved->selections), resolved->check);
+    return absl::OkStatus();
+  }
+
+  const Workshop workshop_;
+  grpc::ByteBuffer request_;
+  std::optional<ChunkStream> stream_;
+};
+
+class PlanMessages final : public Producer<v1::PlanResponse> {
+ public:
+  PlanMessages(const Workshop& workshop, const v1::PlanRequest& request)
+      : workshop_(workshop), request_(request) {}
+
+  absl::StatusOr<std::optional<v1::PlanResponse>> Next(const std::function<bool()>&) override {
+    if (!is_resolved_) {
+      is_resolved_ = true;
+      absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
+      if (!status.ok()) return status;
+      auto messages = workshop_.resolver.Plan(request_);
+      if (!messages.ok()) return messages.status();
+      messages_ = *std::move(messages);
+    }
+    if (next_ == messages_.size()) return std::nullopt;
+    return std::move(messages_[next_++]);
+  }
+
+ private:
+  const Workshop workshop_;
+  const v1::PlanRequest& request_;  // gRPC keeps it until the call is done
+  bool is_resolved_ = false;
+  std::vector<v1::PlanResponse> messages_;
+  std::size_t next_ = 0;
+};
+
+// The histogram's edges: the bounds that the values keep, or six standard deviations about the
+// mean.
+std::pair<double, double> HistogramEdges(const Expected& expected) {
+  constexpr double kSigmas = 6;
+  const double low =
+      std::isfinite(expected.min) ? expected.min : expected.mean - kSigmas * expected.std;
+  const double high =
+      std::isfinite(expected.max) ? expected.max : expected.mean + kSigmas * expected.std;
+  return {low, std::max(low, high)};
+}
+
+class Summaries final : public Producer<v1::SummarizeResponse> {
+ public:
+  Summaries(const Workshop& workshop, const v1::SummarizeRequest& request)
+      : workshop_(workshop), request_(request) {}
+
+  absl::StatusOr<std::optional<v1::SummarizeResponse>> Next(
+      const std::function<bool()>& cancelled) override {
+    if (!is_resolved_) {
+      is_resolved_ = true;
+      absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
+      if (!status.ok()) return status;
+      absl::StatusOr<ResolvedSummary> resolved = workshop_.resolver.Resolve(request_);
+      if (!resolved.ok()) return resolved.status();
+      resolved_ = *std::move(resolved);
+    }
+    if (next_ == resolved_.selections.size()) return std::nullopt;
+    return Summarize(next_++, cancelled);
+  }
+
+ private:
+  absl::StatusOr<std::optional<v1::SummarizeResponse>> Summarize(
+      std::size_t index, const std::function<bool()>& cancelled) {
+    const auto& [plan, selection] = resolved_.selections[index];
+    const auto [low, high] =
+        HistogramEdges(plan->tensors[static_cast<std::size_t>(selection.tensor)].expected);
+    SummarySink summary(low, high, resolved_.histogram_bins);
+    DigestSink digest;
+    TeeSink both({&summary, &digest});
+    const absl::Status status = workshop_.engine.Fill(*plan, selection, both, cancelled);
+    if (!status.ok()) return status;
+    v1::SummarizeResponse response =
+        proto::SummaryToProto(*plan, selection, summary.Result(), digest.digest());
+    response.set_selection(static_cast<std::uint32_t>(index));
+    return response;
+  }
+
+  const Workshop workshop_;
+  const v1::SummarizeRequest& request_;  // gRPC keeps it until the call is done
+  bool is_resolved_ = false;
+  ResolvedSummary resolved_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+grpc::ByteBuffer ToByteBuffer(Chunk chunk) {
+  const std::string envelope = Envelope(chunk);
+  grpc::Slice slices[2] = {grpc::Slice(envelope), grpc::Slice()};
+  const std::size_t size = chunk.values.bytes().size();
+  if (size == 0) return grpc::ByteBuffer(slices, 1);
+  // gRPC lets go of the buffer when the last byte has left, on a thread of its own.
+  auto* values = new Buffer(std::move(chunk.values));
+  slices[1] = grpc::Slice(
+      values->bytes().data(), size, [](void* buffer) { delete static_cast<Buffer*>(buffer); },
+      values);
+  return grpc::ByteBuffer(slices, 2);
+}
+
+template <typename Request>
+std::unique_ptr<Producer<grpc::ByteBuffer>> MakeWeights(const Workshop& workshop,
+                                                        const grpc::ByteBuffer& request) {
+  return std::make_unique<Weights<Request>>(workshop, request);
+}
+template std::unique_ptr<Producer<grpc::ByteBuffer>> MakeWeights<v1::InitializeTensorRequest>(
+    const Workshop&, const grpc::ByteBuffer&);
+template std::unique_ptr<Producer<grpc::ByteBuffer>> MakeWeights<v1::InitializeModelRequest>(
+    const Workshop&, const grpc::ByteBuffer&);
+
+std::unique_ptr<Producer<v1::PlanResponse>> MakePlan(const Workshop& workshop,
+                                                     const v1::PlanRequest& request) {
+  return std::make_unique<PlanMessages>(workshop, request);
+}
+
+std::unique_ptr<Producer<v1::SummarizeResponse>> MakeSummaries(
+    const Workshop& workshop, const v1::SummarizeRequest& request) {
+  return std::make_unique<Summaries>(workshop, request);
+}
+
+}  // namespace weightinit::server

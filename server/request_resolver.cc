@@ -1,0 +1,228 @@
+#include "server/request_resolver.h"
+
+#include <algorithm>
+#include <limits>
+#include <span>
+#include <utility>
+#include <variant>
+
+#include "weightinit/status.h"
+
+namespace weightinit::server {
+namespace {
+
+std::string FlagOf(std::string_view limit) {
+  std::string flag = "--" + std::string(limit);
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+std::int64_t SaturatingSum(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<std::int64_t>::max() : sum;
+}
+
+// The same status, with its fields below `prefix`: errors of a tensor that stands alone begin with
+// "tensor", wherever the request has it.
+absl::Status Below(const std::string& prefix, const absl::Status& status) {
+  std::vector<FieldViolation> violations = FieldViolations(status);
+  if (violations.empty()) return status;
+  for (FieldViolation& violation : violations) violation.field.insert(0, prefix);
+  if (violations.size() == 1) {
+    return FieldError(violations[0].field, violations[0].description, status.code());
+  }
+  const std::string message(status.message());
+  return FieldErrors(message.substr(0, message.find('\n')), violations, status.code());
+}
+
+// The library's refusal says which limit; the details repeat it for programs.
+absl::Status WithLimitDetails(const absl::Status& status, const Limits& limits) {
+  const std::vector<FieldViolation> violations = FieldViolations(status);
+  if (status.code() != absl::StatusCode::kResourceExhausted || violations.empty()) return status;
+  const std::string& limit = violations[0].field;
+  const std::int64_t value =
+      limit == "max_matrix_bytes" ? limits.max_matrix_bytes : limits.max_response_bytes;
+  return proto::WithDetails(
+      status,
+      {.reason = std::string(proto::kLimitExceeded),
+       .metadata = {{"limit", limit}, {"value", std::to_string(value)}, {"flag", FlagOf(limit)}},
+       .retry_delay = {}});
+}
+
+template <typename Request>
+absl::StatusOr<std::decay_t<decltype(*proto::FromProto(std::declval<Request>()))>> Read(
+    const Request& request) {
+  if (absl::Status status = proto::RejectUnknown(request); !status.ok()) return status;
+  return proto::FromProto(request);
+}
+
+// A tensor that a selection brings along: a model of its own, with the recipe's generator, seed and
+// default dtype.
+absl::StatusOr<std::shared_ptr<const ModelPlan>> PlanOfOwnTensor(const Recipe& recipe,
+                                                                 TensorSpec tensor) {
+  if (!tensor.dtype) tensor.dtype = recipe.default_dtype;
+  absl::StatusOr<ModelPlan> plan = ResolveTensor(tensor, recipe.seed, recipe.generator);
+  if (!plan.ok()) return plan.status();
+  return std::make_shared<const ModelPlan>(*std::move(plan));
+}
+
+}  // namespace
+
+RequestResolver::RequestResolver(const ServerOptions& options)
+    : limits_(options.limits),
+      max_request_bytes_(options.max_request_bytes),
+      recipes_(options.recipe_cache_bytes) {}
+
+absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(
+    const v1::InitializeTensorRequest& message) {
+  auto request = Read(message);
+  if (!request.ok()) return request.status();
+  absl::StatusOr<ModelPlan> resolved =
+      ResolveTensor(request->tensor, request->seed, request->generator);
+  if (!resolved.ok()) return resolved.status();
+  const auto plan = std::make_shared<const ModelPlan>(*std::move(resolved));
+
+  request->selection.name = plan->tensors[0].name;
+  absl::StatusOr<BoundSelection> selection = Bind(*plan, request->selection, "");
+  if (!selection.ok()) return selection.status();
+  std::vector<PlannedSelection> selections = {{plan, *std::move(selection)}};
+  if (absl::Status status = CheckLimits(selections); !status.ok()) return status;
+  // The header's fingerprint is that of a recipe with this tensor alone, and may be used as such.
+  recipes_.Insert(plan);
+  return ResolvedRequest{std::move(selections), request->check};
+}
+
+absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(
+    const v1::InitializeModelRequest& message) {
+  auto request = Read(message);
+  if (!request.ok()) return request.status();
+  auto selections = SelectionsOf(request->source, request->selections);
+  if (!selections.ok()) return selections.status();
+  return ResolvedRequest{*std::move(selections), request->check};
+}
+
+absl::StatusOr<ResolvedSummary> RequestResolver::Resolve(const v1::SummarizeRequest& message) {
+  auto request = Read(message);
+  if (!request.ok()) return request.status();
+  constexpr int kMaxHistogramBins = 1024;  // of the API; keeps an answer within a few kilobytes
+  if (request->histogram_bins > kMaxHistogramBins) {
+    return FieldError("histogram_bins", std::to_string(message.histogram_bins()) +
+                                            "; allowed: 0 to " + std::to_string(kMaxHistogramBins));
+  }
+  auto selections = SelectionsOf(request->source, request->selections);
+  if (!selections.ok()) return selections.status();
+  return ResolvedSummary{*std::move(selections), request->histogram_bins};
+}
+
+absl::StatusOr<std::vector<v1::PlanResponse>> RequestResolver::Plan(
+    const v1::PlanRequest& message) {
+  if (absl::Status status = proto::RejectUnknown(message); !status.ok()) return status;
+  if (!message.has_recipe()) return FieldError("recipe", "required");
+  absl::StatusOr<Recipe> recipe = proto::FromProto(message.recipe(), "");
+  if (!recipe.ok()) return recipe.status();
+
+  // Gaps in the coverage are what a plan is there to show: they are data, not an error.
+  Recipe relaxed = *recipe;
+  relaxed.allow_uncovered = true;
+  relaxed.allow_idle = true;
+  absl::StatusOr<ModelPlan> resolved = weightinit::Resolve(relaxed);
+  if (!resolved.ok()) return resolved.status();
+  const auto plan = std::make_shared<const ModelPlan>(*std::move(resolved));
+  if (proto::IsDrawable(plan->coverage, *recipe)) recipes_.Insert(plan);
+  return proto::PlanToProto(*plan, *recipe);
+}
+
+absl::Status RequestResolver::CheckRequestBytes(std::size_t bytes) const {
+  const auto requested = static_cast<std::int64_t>(bytes);
+  if (requested <= max_request_bytes_) return absl::OkStatus();
+  return LimitExceeded("max_request_bytes", max_request_bytes_, requested,
+                       "the request has " + std::to_string(requested) + " bytes");
+}
+
+absl::StatusOr<std::shared_ptr<const ModelPlan>> RequestResolver::PlanOf(
+    const proto::RecipeSource& source) {
+  if (const Fingerprint* fingerprint = std::get_if<Fingerprint>(&source)) {
+    return recipes_.Find(*fingerprint);
+  }
+  absl::StatusOr<ModelPlan> resolved = weightinit::Resolve(std::get<Recipe>(source));
+  if (!resolved.ok()) return resolved.status();
+  auto plan = std::make_shared<const ModelPlan>(*std::move(resolved));
+  recipes_.Insert(plan);
+  return plan;
+}
+
+absl::StatusOr<std::vector<PlannedSelection>> RequestResolver::SelectionsOf(
+    const proto::RecipeSource& source, const std::vector<proto::RequestedSelection>& selections) {
+  auto plan = PlanOf(source);
+  if (!plan.ok()) return plan.status();
+
+  const bool has_own_tensors = std::any_of(selections.begin(), selections.end(),
+                                           [](const auto& one) { return one.tensor.has_value(); });
+  std::vector<PlannedSelection> planned;
+  if (!has_own_tensors) {
+    std::vector<Selection> named;
+    named.reserve(selections.size());
+    for (const proto::RequestedSelection& one : selections) named.push_back(one.selection);
+    auto bound = BindAll(**plan, named);
+    if (!bound.ok()) return bound.status();
+    planned.reserve(bound->size());
+    for (BoundSelection& one : *bound) planned.push_back({*plan, std::move(one)});
+  } else {
+    const Recipe* recipe = std::get_if<Recipe>(&source);
+    for (std::size_t i = 0; i < selections.size(); ++i) {
+      const std::string path = proto::FieldPath("", "selections", static_cast<int>(i));
+      Selection selection = selections[i].selection;
+      std::shared_ptr<const ModelPlan> own = *plan;
+      if (selections[i].tensor) {
+        if (recipe == nullptr) {
+          return FieldError(path + ".tensor",
+                            "stands beside a fingerprint, which knows no default dtype; allowed: "
+                            "beside the recipe itself");
+        }
+        auto own_plan = PlanOfOwnTensor(*recipe, *selections[i].tensor);
+        if (!own_plan.ok()) return Below(path + ".", own_plan.status());
+        own = *std::move(own_plan);
+        selection.name = own->tensors[0].name;
+      }
+      auto bound = Bind(*own, selection, path);
+      if (!bound.ok()) return bound.status();
+      planned.push_back({std::move(own), *std::move(bound)});
+    }
+  }
+  if (absl::Status status = CheckLimits(planned); !status.ok()) return status;
+  return planned;
+}
+
+absl::Status RequestResolver::CheckLimits(const std::vector<PlannedSelection>& selections) const {
+  // The library checks selections of one plan; tensors of their own have plans of their own.
+  std::vector<BoundSelection> of_one_plan;
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < selections.size(); ++i) {
+    of_one_plan.push_back(selections[i].selection);
+    total = SaturatingSum(total, selections[i].selection.num_bytes());
+    if (i + 1 < selections.size() && selections[i + 1].plan == selections[i].plan) continue;
+    const absl::Status status = weightinit::CheckLimits(*selections[i].plan, of_one_plan, limits_);
+    if (!status.ok()) return WithLimitDetails(status, limits_);
+    of_one_plan.clear();
+  }
+  if (total <= limits_.max_response_bytes) return absl::OkStatus();
+  return LimitExceeded("max_response_bytes", limits_.max_response_bytes, total,
+                       "the request asks for " + std::to_string(total) + " bytes");
+}
+
+absl::Status LimitExceeded(std::string_view name, std::int64_t value, std::int64_t requested,
+                           std::string_view text) {
+  const std::string flag = FlagOf(name);
+  return proto::WithDetails(FieldError(name,
+                                       std::string(text) + ", more than " + std::to_string(value) +
+                                           "; " + flag + " sets the limit",
+                                       absl::StatusCode::kResourceExhausted),
+                            {.reason = std::string(proto::kLimitExceeded),
+                             .metadata = {{"limit", std::string(name)},
+                                          {"value", std::to_string(value)},
+                                          {"requested", std::to_string(requested)},
+                                          {"flag", flag}},
+                             .retry_delay = {}});
+}
+
+}  // namespace weightinit::server

@@ -1,0 +1,67 @@
+// From requests to things to draw: everything that can be refused is refused here, before the first
+// byte.
+#ifndef WEIGHTINIT_SERVER_REQUEST_RESOLVER_H_
+#define WEIGHTINIT_SERVER_REQUEST_RESOLVER_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "proto/convert.h"
+#include "server/chunk_stream.h"
+#include "server/options.h"
+#include "server/recipe_cache.h"
+
+namespace weightinit::server {
+
+// What a request came to.
+struct ResolvedRequest {
+  std::vector<PlannedSelection> selections;
+  proto::Check check;
+};
+struct ResolvedSummary {
+  std::vector<PlannedSelection> selections;
+  int histogram_bins = 0;
+};
+
+// Reads, resolves, binds and limits requests; keeps the recipes it has seen. Draws nothing.
+//
+// Errors of every method: those that weightinit/v1/service.proto lists.
+// Thread-safety: safe for use from several threads at once.
+class RequestResolver {
+ public:
+  explicit RequestResolver(const ServerOptions& options);
+
+  absl::StatusOr<ResolvedRequest> Resolve(const v1::InitializeTensorRequest& request);
+  absl::StatusOr<ResolvedRequest> Resolve(const v1::InitializeModelRequest& request);
+  absl::StatusOr<ResolvedSummary> Resolve(const v1::SummarizeRequest& request);
+
+  // All messages of the answer. A recipe with gaps in its coverage gets a plan of the rest.
+  absl::StatusOr<std::vector<v1::PlanResponse>> Plan(const v1::PlanRequest& request);
+
+  // RESOURCE_EXHAUSTED if a request of this size is too large.
+  absl::Status CheckRequestBytes(std::size_t bytes) const;
+
+ private:
+  absl::StatusOr<std::shared_ptr<const ModelPlan>> PlanOf(const proto::RecipeSource& source);
+  absl::StatusOr<std::vector<PlannedSelection>> SelectionsOf(
+      const proto::RecipeSource& source, const std::vector<proto::RequestedSelection>& selections);
+  absl::Status CheckLimits(const std::vector<PlannedSelection>& selections) const;
+
+  const Limits limits_;
+  const std::int64_t max_request_bytes_;
+  RecipeCache recipes_;
+};
+
+// RESOURCE_EXHAUSTED of the limit `name` ("max_streams", whose flag is --max-streams), with its
+// value and what was asked for as details. The text is what the user reads.
+absl::Status LimitExceeded(std::string_view name, std::int64_t value, std::int64_t requested,
+                           std::string_view text);
+
+}  // namespace weightinit::server
+
+#endif  // WEIGHTINIT_SERVER_REQUEST_RESOLVER_H_

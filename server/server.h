@@ -1,0 +1,63 @@
+// A running server: listeners, health, reflection, and the way down.
+#ifndef WEIGHTINIT_SERVER_SERVER_H_
+#define WEIGHTINIT_SERVER_SERVER_H_
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/logging.h"
+#include "server/options.h"
+
+namespace grpc {
+class Server;
+}
+
+namespace weightinit::server {
+
+class WeightInitService;
+
+// Thread-safety: safe for use from several threads at once; Shutdown once.
+class Server {
+ public:
+  // Listens on every address of the options, or on none. `logger` must outlive the server.
+  // Errors: UNAVAILABLE if an address cannot be had, naming it and the reason.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
+                                                       const Logger& logger);
+  // Shuts down at once if nobody has.
+  ~Server();
+
+  // Where it serves, with the port that it got instead of port 0.
+  const std::vector<std::string>& addresses() const { return addresses_; }
+  // Threads that draw.
+  int threads() const;
+  // Streams that run at the moment.
+  int active_streams() const;
+
+  // "weightinit-server 0.1.0 serving weightinit.v1.WeightInitService on … (2 threads, avx512)"
+  std::string Banner() const;
+
+  // Health turns NOT_SERVING for every service, for good. Calls are answered as before: whoever
+  // balances the load needs time to see it.
+  void SetNotServing();
+
+  // Accepts no more calls, lets running streams end within `grace`, cancels those left. Returns
+  // when all is quiet.
+  void Shutdown(std::chrono::milliseconds grace);
+
+  // Removes the sockets of unix: addresses, as Shutdown does; for a process about to end at once.
+  void RemoveSockets() const;
+
+ private:
+  Server(const ServerOptions& options, const Logger& logger);
+
+  std::vector<std::string> addresses_;
+  std::unique_ptr<WeightInitService> service_;
+  std::unique_ptr<grpc::Server> server_;  // after service_: goes first
+};
+
+}  // namespace weightinit::server
+
+#endif  // WEIGHTINIT_SERVER_SERVER_H_

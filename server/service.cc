@@ -1,0 +1,115 @@
+#include "server/service.h"
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "proto/convert.h"
+#include "server/producers.h"
+
+namespace weightinit::server {
+namespace {
+
+// Buffers kept while idle: enough that streams which come and go find one, few enough that an idle
+// server is small.
+constexpr std::size_t kMaxIdleBuffers = 16;
+
+// When all streams are taken, the first to end frees one; asking much sooner only adds load.
+constexpr std::chrono::milliseconds kBusyRetryDelay{1000};
+
+absl::Status Busy(int max_streams) {
+  return proto::WithDetails(
+      absl::ResourceExhaustedError("all " + std::to_string(max_streams) +
+                                   " streams are taken; try again later, or raise --max-streams"),
+      {.reason = std::string(proto::kServerBusy),
+       .metadata = {{"limit", "max_streams"},
+                    {"value", std::to_string(max_streams)},
+                    {"flag", "--max-streams"}},
+       .retry_delay = kBusyRetryDelay});
+}
+
+void AddLimit(v1::GetCapabilitiesResponse& response, std::string_view name, std::int64_t value,
+              std::string_view unit, std::string_view flag, std::string_view description) {
+  v1::GetCapabilitiesResponse::Limit& limit = *response.add_limits();
+  limit.set_name(std::string(name));
+  limit.set_value(static_cast<std::uint64_t>(value));
+  limit.set_unit(std::string(unit));
+  limit.set_flag(std::string(flag));
+  limit.set_description(std::string(description));
+}
+
+}  // namespace
+
+WeightInitService::WeightInitService(const ServerOptions& options, StreamObserver observer)
+    : options_(options),
+      observer_(std::move(observer)),
+      engine_(EngineOptions{.threads = options.threads, .cache_bytes = options.cache_bytes}),
+      buffers_(BufferPool::Create(static_cast<std::size_t>(options.chunk_bytes), kMaxIdleBuffers)),
+      resolver_(options),
+      slots_(options.max_streams),
+      pool_(engine_.threads()) {}
+
+template <typename Message>
+grpc::ServerWriteReactor<Message>* WeightInitService::Stream(
+    std::string_view call, std::unique_ptr<Producer<Message>> producer) {
+  StreamSlots::Slot slot = slots_.TryTake();
+  if (slot == nullptr) return new RefusingReactor<Message>(Busy(slots_.max()));
+  auto* reactor = new StreamReactor<Message>(pool_, std::move(producer), std::move(slot),
+                                             [this, call](const absl::Status& status) {
+                                               if (observer_) observer_(call, status);
+                                             });
+  reactor->Begin();
+  return reactor;
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeTensor(
+    grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
+  const Workshop workshop{engine_, resolver_, buffers_, options_.chunk_bytes};
+  return Stream("InitializeTensor", MakeWeights<v1::InitializeTensorRequest>(workshop, *request));
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeModel(
+    grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
+  const Workshop workshop{engine_, resolver_, buffers_, options_.chunk_bytes};
+  return Stream("InitializeModel", MakeWeights<v1::InitializeModelRequest>(workshop, *request));
+}
+
+grpc::ServerWriteReactor<v1::PlanResponse>* WeightInitService::Plan(
+    grpc::CallbackServerContext*, const v1::PlanRequest* request) {
+  return Stream("Plan", MakePlan({engine_, resolver_, buffers_, options_.chunk_bytes}, *request));
+}
+
+grpc::ServerWriteReactor<v1::SummarizeResponse>* WeightInitService::Summarize(
+    grpc::CallbackServerContext*, const v1::SummarizeRequest* request) {
+  return Stream("Summarize",
+                MakeSummaries({engine_, resolver_, buffers_, options_.chunk_bytes}, *request));
+}
+
+grpc::ServerUnaryReactor* WeightInitService::GetCapabilities(
+    grpc::CallbackServerContext* context, const v1::GetCapabilitiesRequest* request,
+    v1::GetCapabilitiesResponse* response) {
+  const absl::Status status = CatchAll([&] {
+    if (absl::Status known = proto::RejectUnknown(*request); !known.ok()) return known;
+    *response = proto::LibraryCapabilities();
+    response->set_chunk_bytes(static_cast<std::uint64_t>(options_.chunk_bytes));
+    response->set_threads(static_cast<std::uint32_t>(threads()));
+    AddLimit(*response, "max_request_bytes", options_.max_request_bytes, "bytes",
+             "--max-request-bytes", "A request's size");
+    AddLimit(*response, "max_response_bytes", options_.limits.max_response_bytes, "bytes",
+             "--max-response-bytes",
+             "What one request may ask for, not counting what it leaves out");
+    AddLimit(
+        *response, "max_matrix_bytes", options_.limits.max_matrix_bytes, "bytes",
+        "--max-matrix-bytes",
+        "Binary32 size of a matrix that must be made whole: orthogonal, delta_orthogonal, sparse");
+    AddLimit(*response, "max_streams", options_.max_streams, "streams", "--max-streams",
+             "Streams at one time, over all connections");
+    return absl::OkStatus();
+  });
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(proto::ToGrpcStatus(status));
+  return reactor;
+}
+
+}  // namespace weightinit::server

@@ -1,0 +1,73 @@
+// The five calls of weightinit.v1.WeightInitService: carries and limits, computes nothing.
+#ifndef WEIGHTINIT_SERVER_SERVICE_H_
+#define WEIGHTINIT_SERVER_SERVICE_H_
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "server/buffer_pool.h"
+#include "server/options.h"
+#include "server/request_resolver.h"
+#include "server/stream_reactor.h"
+#include "server/stream_slots.h"
+#include "server/worker_pool.h"
+#include "weightinit/engine.h"
+#include "weightinit/v1/service.grpc.pb.h"
+
+namespace weightinit::server {
+
+// The two calls that send weights are raw: their answers are byte buffers, put together from a
+// small header and the values where they were drawn.
+using WeightInitServiceBase = v1::WeightInitService::WithRawCallbackMethod_InitializeTensor<
+    v1::WeightInitService::WithRawCallbackMethod_InitializeModel<
+        v1::WeightInitService::WithCallbackMethod_Plan<
+            v1::WeightInitService::WithCallbackMethod_Summarize<
+                v1::WeightInitService::WithCallbackMethod_GetCapabilities<
+                    v1::WeightInitService::Service>>>>>;
+
+// Told about every stream that has ended, on some thread: the call's name and how it ended.
+using StreamObserver = std::function<void(std::string_view call, const absl::Status& status)>;
+
+// Thread-safety: safe for use from several threads at once. Must outlive the gRPC server that it is
+// registered with; its threads end with it.
+class WeightInitService final : public WeightInitServiceBase {
+ public:
+  WeightInitService(const ServerOptions& options, StreamObserver observer);
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* InitializeTensor(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* InitializeModel(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
+  grpc::ServerWriteReactor<v1::PlanResponse>* Plan(grpc::CallbackServerContext* context,
+                                                   const v1::PlanRequest* request) override;
+  grpc::ServerWriteReactor<v1::SummarizeResponse>* Summarize(
+      grpc::CallbackServerContext* context, const v1::SummarizeRequest* request) override;
+  grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context,
+                                            const v1::GetCapabilitiesRequest* request,
+                                            v1::GetCapabilitiesResponse* response) override;
+
+  // Streams that run at the moment.
+  int active_streams() const { return slots_.taken(); }
+  // Threads that draw.
+  int threads() const { return pool_.threads(); }
+
+ private:
+  template <typename Message>
+  grpc::ServerWriteReactor<Message>* Stream(std::string_view call,
+                                            std::unique_ptr<Producer<Message>> producer);
+
+  const ServerOptions options_;
+  const StreamObserver observer_;
+  const Engine engine_;
+  const std::shared_ptr<BufferPool> buffers_;
+  RequestResolver resolver_;
+  StreamSlots slots_;
+  WorkerPool pool_;  // last: its threads use all of the above
+};
+
+}  // namespace weightinit::server
+
+#endif  // WEIGHTINIT_SERVER_SERVICE_H_

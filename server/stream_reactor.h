@@ -1,0 +1,165 @@
+// One answered stream: messages are made on the pool while the one before is being written.
+#ifndef WEIGHTINIT_SERVER_STREAM_REACTOR_H_
+#define WEIGHTINIT_SERVER_STREAM_REACTOR_H_
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "grpcpp/support/server_callback.h"
+#include "proto/convert_status.h"
+#include "server/catch_all.h"
+#include "server/stream_slots.h"
+#include "server/worker_pool.h"
+
+namespace weightinit::server {
+
+// Makes the messages of one stream.
+template <typename Message>
+class Producer {
+ public:
+  virtual ~Producer() = default;
+
+  // The next message, nullopt after the last. Called on the pool's threads, one call at a time.
+  // `cancelled` turns true when no one waits any more: then return CANCELLED soon.
+  virtual absl::StatusOr<std::optional<Message>> Next(const std::function<bool()>& cancelled) = 0;
+};
+
+// Writes what a producer makes. At most one message is being written and one more is ready or being
+// made, so that a slow reader holds two messages and stops the producer. A reader that is gone or
+// out of time stops it too, before its next message.
+//
+// Threads: gRPC calls OnWriteDone, OnCancel and OnDone, the pool calls Produce, in any order and at
+// once. Every step locks, decides what follows from the state, and acts after unlocking. Finish is
+// called only while neither the pool nor a write holds this object, which OnDone then deletes.
+template <typename Message>
+class StreamReactor final : public grpc::ServerWriteReactor<Message> {
+ public:
+  // Told once, when the stream has ended.
+  using Done = std::function<void(const absl::Status&)>;
+
+  // `pool` must outlive the stream.
+  StreamReactor(WorkerPool& pool, std::unique_ptr<Producer<Message>> producer,
+                StreamSlots::Slot slot, Done done)
+      : pool_(pool),
+        slot_(std::move(slot)),
+        done_(std::move(done)),
+        producer_(std::move(producer)) {}
+
+  // Starts making the first message. Call once.
+  void Begin() {
+    Step([](State&) {});
+  }
+
+  void OnWriteDone(bool ok) override {
+    writing_
+        .reset();  // lets go of the message's memory; no one else touches it until the next write
+    if (!ok) cancelled_.store(true);
+    Step([](State& state) { state.is_writing = false; });
+  }
+
+  void OnCancel() override {
+    cancelled_.store(true);
+    Step([](State&) {});
+  }
+
+  void OnDone() override {
+    if (done_) done_(end_);
+    delete this;
+  }
+
+ private:
+  struct State {
+    bool is_making = false;
+    bool is_writing = false;
+    bool is_exhausted = false;  // the producer has ended, well or not
+    bool is_finished = false;
+    std::optional<Message> ready;
+    absl::Status end;
+  };
+
+  template <typename Change>
+  void Step(Change change) {
+    bool write = false, make = false, finish = false;
+    WorkerPool& pool = pool_;
+    {
+      const std::lock_guard lock(mutex_);
+      change(state_);
+      if (cancelled_.load()) {
+        state_.ready.reset();
+        state_.is_exhausted = true;
+        if (state_.end.ok()) state_.end = absl::CancelledError("the caller is gone or out of time");
+      }
+      if (!state_.is_writing && state_.ready) {
+        write = state_.is_writing = true;
+        writing_ = std::move(state_.ready);
+        state_.ready.reset();
+      }
+      if (!state_.is_making && !state_.ready && !state_.is_exhausted) {
+        make = state_.is_making = true;
+      }
+      if (state_.is_exhausted && !state_.ready && !state_.is_writing && !state_.is_making &&
+          !state_.is_finished) {
+        finish = state_.is_finished = true;
+        end_ = state_.end;
+      }
+    }
+    // Unless one of these is to be done, another thread may already be deleting this object.
+    if (write) this->StartWrite(&*writing_);
+    if (make) pool.Post([this] { Make(); });
+    if (finish) this->Finish(proto::ToGrpcStatus(end_));
+  }
+
+  void Make() {
+    absl::StatusOr<std::optional<Message>> next = std::nullopt;
+    if (cancelled_.load()) {
+      next = absl::CancelledError("the caller is gone or out of time");
+    } else {
+      next = CatchAll([this] { return producer_->Next([this] { return cancelled_.load(); }); });
+    }
+    if (!next.ok() || !next->has_value()) producer_.reset();  // what it holds may be large
+    Step([&next](State& state) {
+      state.is_making = false;
+      if (!next.ok()) {
+        state.is_exhausted = true;
+        state.end = next.status();
+      } else if (!next->has_value()) {
+        state.is_exhausted = true;
+      } else {
+        state.ready = *std::move(next);
+      }
+    });
+  }
+
+  WorkerPool& pool_;
+  const StreamSlots::Slot slot_;
+  const Done done_;
+  std::atomic<bool> cancelled_{false};
+
+  std::mutex mutex_;
+  State state_;  // guarded by mutex_
+
+  std::unique_ptr<Producer<Message>> producer_;  // belongs to Make
+  std::optional<Message> writing_;               // belongs to gRPC while state_.is_writing
+  absl::Status end_;                             // written before Finish, read after it
+};
+
+// Ends a call at once with an error.
+template <typename Message>
+class RefusingReactor final : public grpc::ServerWriteReactor<Message> {
+ public:
+  explicit RefusingReactor(const absl::Status& status) {
+    this->Finish(proto::ToGrpcStatus(status));
+  }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace weightinit::server
+
+#endif  // WEIGHTINIT_SERVER_STREAM_REACTOR_H_
