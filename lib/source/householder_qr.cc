@@ -327,9 +327,11 @@ class Factorization {
     return absl::CancelledError("orthogonal factorization: cancelled by the caller");
   }
 
-  void ForEach(std::int64_t count, const std::function<void(std::int64_t)>& task) const {
+  template <class Task>
+  void ForEach(std::int64_t count, const Task& task) const {
     if (options_.parallel_for) {
-      options_.parallel_for(count, task);
+      options_.parallel_for(count,
+                            std::cref(task));  // a reference: std::function then allocates nothing
     } else {
       for (std::int64_t i = 0; i < count; ++i) task(i);
     }
