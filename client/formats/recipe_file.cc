@@ -147,24 +147,19 @@ absl::Status Read(Context& context, const Value& value, const std::string& path,
   return absl::OkStatus();
 }
 
-absl::Status Read(Context& context, const Value& value, const std::string& path, FanLayout& out) {
-  const std::string name = value.text();
-  const auto is = [&name](std::string_view upper) {
-    return std::equal(name.begin(), name.end(), upper.begin(), upper.end(), [](char a, char b) {
-      return (a >= 'a' && a <= 'z' ? a - 'a' + 'A' : a) == b;
-    });
-  };
-  if (!is("OUT_IN") && !is("IN_OUT")) return context.Expected(value, path, "OUT_IN or IN_OUT");
-  out = is("OUT_IN") ? FanLayout::kOutIn : FanLayout::kInOut;
-  return absl::OkStatus();
-}
-
 // A refusal of one of the library's parsers, which already begins with the path.
 absl::Status Located(const Context& context, const Value& value, const std::string& path,
                      const absl::Status& status) {
   const std::vector<FieldViolation> violations = FieldViolations(status);
   if (violations.empty()) return context.Error(value, path, std::string(status.message()));
   return context.Error(value, violations[0].field, violations[0].description);
+}
+
+absl::Status Read(Context& context, const Value& value, const std::string& path, FanLayout& out) {
+  absl::StatusOr<FanLayout> layout = ParseFanLayout(value.text(), path);
+  if (!layout.ok()) return Located(context, value, path, layout.status());
+  out = *layout;
+  return absl::OkStatus();
 }
 
 bool IsWord(std::string_view text, std::string_view more) {
@@ -401,6 +396,14 @@ absl::StatusOr<RecipeFile> ParseRecipeFile(std::string_view text, std::string_vi
 
 absl::StatusOr<RecipeFile> LoadRecipeFile(const std::string& path) {
   return FromDocument(Document::Load(path));
+}
+
+absl::StatusOr<FanLayout> ParseFanLayout(std::string_view text, std::string_view field) {
+  std::string upper(text);
+  for (char& c : upper) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  if (upper == "OUT_IN") return FanLayout::kOutIn;
+  if (upper == "IN_OUT") return FanLayout::kInOut;
+  return FieldError(field, "'" + std::string(text) + "' is not OUT_IN or IN_OUT");
 }
 
 absl::Status WithLines(const absl::Status& status, const RecipeOrigin& origin) {

@@ -41,6 +41,9 @@ absl::StatusOr<RecipeFile> ParseRecipeFile(std::string_view text, std::string_vi
 // Errors: also those of the file itself.
 absl::StatusOr<RecipeFile> LoadRecipeFile(const std::string& path);
 
+// "out_in" or "IN_OUT", in any case. Errors: INVALID_ARGUMENT at `field`.
+absl::StatusOr<FanLayout> ParseFanLayout(std::string_view text, std::string_view field);
+
 // Where the parts of a recipe were written. A null document: not in a file that has lines.
 struct RecipeOrigin {
   std::shared_ptr<const Document> tensors;

@@ -1,0 +1,49 @@
+#include "client/cli/common_flags.h"
+
+#include <CLI/App.hpp>
+#include <string>
+
+#include "weightinit/engine.h"
+
+namespace weightinit::client {
+
+void AddCommonFlags(CLI::App& app, CommonFlags& flags) {
+  const char* group = "Common";
+  app.add_option("--server", flags.remote.target,
+                 "ask this server: host:port, dns:///name:port, unix:/path [default: in this "
+                 "process]")
+      ->type_name("TARGET")
+      ->envname("WEIGHTINIT_SERVER")
+      ->group(group);
+  app.add_option("--timeout", flags.timeout_seconds,
+                 "give a call up after this long [default: never]")
+      ->type_name("SECONDS")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  app.add_flag("--tls", flags.remote.tls, "encrypt; implied by the other --tls flags")
+      ->group(group);
+  app.add_option("--tls-ca", flags.remote.ca_file,
+                 "certificates that the server's must descend from [default: the system's]")
+      ->type_name("PEM")
+      ->group(group);
+  app.add_option("--tls-cert", flags.remote.cert_file, "our own certificate, with --tls-key")
+      ->type_name("PEM")
+      ->group(group);
+  app.add_option("--tls-key", flags.remote.key_file, "its private key")
+      ->type_name("PEM")
+      ->group(group);
+  app.add_option("--tls-server-name", flags.remote.server_name,
+                 "the name in the server's certificate, where it is not the target's")
+      ->type_name("NAME")
+      ->group(group);
+  app.add_option("--threads", flags.threads,
+                 "threads that draw in this process [default: one per processor]")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024))
+      ->group(group);
+  app.add_flag("--json", flags.json, "print one JSON object")->group(group);
+  app.add_flag("--quiet", flags.quiet, "no progress bar, notes or warnings")->group(group);
+  app.set_version_flag("--version", "weightinit " + std::string(Version()))->group(group);
+}
+
+}  // namespace weightinit::client

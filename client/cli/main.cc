@@ -1,0 +1,158 @@
+// The program `weightinit`: commands that draw, explain and check initial weights, in this process
+// or on a server.
+#include <malloc.h>
+
+#include <CLI/App.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "client/cli/command.h"
+#include "client/cli/common_flags.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/interrupt.h"
+#include "client/cli/session.h"
+#include "client/formats/nearest.h"
+#include "client/printable.h"
+#include "weightinit/engine.h"
+
+namespace weightinit::client {
+namespace {
+
+struct CommandInfo {
+  std::string_view name, what, example;
+  std::unique_ptr<Command> (*make)(CLI::App&);
+};
+
+constexpr CommandInfo kCommands[] = {
+    {"tensor", "draw one tensor",
+     "weightinit tensor --shape 256,128 --init kaiming_uniform --nonlinearity relu -o w.npy",
+     MakeTensorCommand},
+    {"model", "draw the tensors of a recipe",
+     "weightinit model resnet50 --seed 42 -o resnet50.safetensors", MakeModelCommand},
+    {"plan", "show what would be drawn, and why", "weightinit plan resnet50 --only 'fc\\..*'",
+     MakePlanCommand},
+    {"digest", "print digests, per tensor and total", "weightinit digest resnet50.safetensors",
+     MakeDigestCommand},
+    {"manifest", "list the tensors of a checkpoint, as a recipe without rules",
+     "weightinit manifest resnet50.safetensors > manifest.yaml", MakeManifestCommand},
+    {"methods", "list initializers, with formulas and parameters", "weightinit methods",
+     MakeMethodsCommand},
+    {"recipes", "list ready recipes, or print one", "weightinit recipes resnet50 > my.yaml",
+     MakeRecipesCommand},
+    {"status", "ask a server for its health and capabilities",
+     "weightinit status --server localhost:50051 --wait 30", MakeStatusCommand},
+};
+
+std::string Overview(const Terminal& terminal) {
+  std::string text = terminal.Bold("weightinit " + std::string(Version())) +
+                     ": initial weights, the same bits for everyone who asks\n\n";
+  for (const CommandInfo& command : kCommands) {
+    std::string name(command.name);
+    name.resize(10, ' ');
+    text += "  " + terminal.Bold(name) + std::string(command.what) + "\n            " +
+            terminal.Dim(command.example) + "\n";
+  }
+  return text +
+         "\n`weightinit COMMAND --help` explains the flags. With --server HOST:PORT (or "
+         "WEIGHTINIT_SERVER)\na server draws; without it, this process.\n";
+}
+
+int Usage(const Session& session, const std::string& message) {
+  return session.Fail(UsageError(message));
+}
+
+// "; did you mean '--seed'?", where an unknown flag comes near a known one.
+std::string FlagHint(const CLI::App& command) {
+  for (const std::string& given : command.remaining()) {
+    if (!given.starts_with("--")) continue;
+    std::vector<std::string> names;
+    for (const CLI::Option* option : command.get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    const std::string_view nearest = Nearest(given.substr(0, given.find('=')), views);
+    if (!nearest.empty()) return "; did you mean '" + std::string(nearest) + "'?";
+  }
+  return "";
+}
+
+int Run(int argc, char** argv, Session& session) {
+  CLI::App app("", "weightinit");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "weightinit " + std::string(Version()));
+  std::vector<std::pair<CLI::App*, std::unique_ptr<Command>>> commands;
+  std::vector<std::string_view> names;
+  for (const CommandInfo& info : kCommands) {
+    CLI::App* command = app.add_subcommand(std::string(info.name), std::string(info.what));
+    command->footer("Example:\n  " + std::string(info.example));
+    commands.emplace_back(command, info.make(*command));
+    AddCommonFlags(*command, session.flags());
+    names.push_back(info.name);
+  }
+
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first.empty() || first == "-h" || first == "--help" || first == "help") {
+    session.Print(Overview(session.out()));
+    return first.empty() ? kExitUsage : kExitDone;
+  }
+  if (!first.starts_with('-') && std::find(names.begin(), names.end(), first) == names.end()) {
+    return Usage(session, "unknown command '" + std::string(first) + "'" + Hint(first, names));
+  }
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {  // --help, --version
+      std::ostringstream out, err;
+      app.exit(error, out, err);
+      session.Print(out.str());
+      return kExitDone;
+    }
+    std::string message = error.what();
+    for (const auto& [command, unused] : commands) {
+      if (command->parsed()) {
+        message += FlagHint(*command) + "\nTry 'weightinit " + command->get_name() + " --help'.";
+      }
+    }
+    return Usage(session, message);
+  }
+
+  for (const auto& [command, runner] : commands) {
+    if (!command->parsed()) continue;
+    const absl::StatusOr<int> code = runner->Run(session);
+    return code.ok() ? *code : session.Fail(code.status());
+  }
+  return kExitUsage;
+}
+
+}  // namespace
+}  // namespace weightinit::client
+
+int main(int argc, char** argv) {
+  // Received messages come and go in slices of 64 KiB. By default glibc gives their memory back to
+  // the kernel and faults it in again, at half the throughput. All three belong together: setting
+  // any one freezes the threshold above which each message of 1 MiB would be mapped on its own.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+  // What goes wrong with a connection comes back as a status; gRPC's own lines would double it.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+
+  try {
+    const weightinit::client::Interrupt interrupt;  // before any other thread
+    weightinit::client::Session session(interrupt.token());
+    const int code = weightinit::client::Run(argc, argv, session);
+    if (absl::Status status = session.Flush(); !status.ok()) return session.Fail(status);
+    return code;
+  } catch (const std::exception& error) {  // memory, threads: what nobody could report better
+    std::fprintf(stderr, "weightinit: %s\n", weightinit::client::Printable(error.what()).c_str());
+    return weightinit::client::kExitFailed;
+  }
+}

@@ -1,0 +1,73 @@
+#include "client/cli/session.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <utility>
+
+#include "client/cli/exit_code.h"
+#include "client/local_backend.h"
+#include "client/printable.h"
+#include "nlohmann/json.hpp"
+#include "weightinit/status.h"
+
+namespace weightinit::client {
+
+Session::Session(std::stop_token stop)
+    : stop_(std::move(stop)), out_(STDOUT_FILENO), err_(STDERR_FILENO) {}
+
+absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
+  if (flags_.remote.target.empty()) {
+    EngineOptions options;
+    options.threads = flags_.threads;
+    return std::make_unique<LocalBackend>(options);
+  }
+  RemoteOptions remote = flags_.remote;
+  if (flags_.timeout_seconds > 0) {
+    remote.timeout =
+        std::chrono::milliseconds(static_cast<std::int64_t>(flags_.timeout_seconds * 1000));
+  }
+  return RemoteBackend::Create(remote);
+}
+
+void Session::Print(std::string_view text) const {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void Session::Note(std::string_view text) const {
+  if (flags_.quiet) return;
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+void Session::Warn(std::string_view text) const {
+  Note(err_.Yellow("warning:") + " " + Printable(text) + "\n");
+}
+
+int Session::Fail(const absl::Status& status) const {
+  const std::string message(status.message());
+  const std::string text =
+      err_.Red("weightinit:") + " " + Printable(message, /*keep_newlines=*/true) + "\n";
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  if (flags_.json) {
+    const auto replace = nlohmann::json::error_handler_t::replace;
+    nlohmann::ordered_json error;
+    error["code"] = absl::StatusCodeToString(status.code());
+    error["message"] = message;
+    for (const FieldViolation& violation : FieldViolations(status)) {
+      error["violations"].push_back(
+          {{"field", violation.field}, {"description", violation.description}});
+    }
+    Print(nlohmann::ordered_json{{"error", std::move(error)}}.dump(2, ' ', false, replace) + "\n");
+  }
+  return ExitCodeOf(status);
+}
+
+absl::Status Session::Flush() const {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno == 0 ? EIO : errno, "stdout cannot be written");
+}
+
+}  // namespace weightinit::client

@@ -1,0 +1,63 @@
+// What every command shares: its common flags, its streams, and where weights come from.
+//
+// Thread-safety: for one thread, but for stop().
+#ifndef WEIGHTINIT_CLIENT_CLI_SESSION_H_
+#define WEIGHTINIT_CLIENT_CLI_SESSION_H_
+
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/backend.h"
+#include "client/cli/terminal.h"
+#include "client/remote_backend.h"
+
+namespace weightinit::client {
+
+// Flags that all commands have.
+struct CommonFlags {
+  RemoteOptions remote;  // an empty target: in this process
+  double timeout_seconds = 0;
+  int threads = 0;
+  bool json = false, quiet = false;
+};
+
+class Session {
+ public:
+  explicit Session(std::stop_token stop);
+
+  CommonFlags& flags() { return flags_; }
+  const CommonFlags& flags() const { return flags_; }
+  const Terminal& out() const { return out_; }
+  const Terminal& err() const { return err_; }
+  std::stop_token stop() const { return stop_; }
+  bool show_progress() const { return err_.is_terminal() && !flags_.quiet; }
+
+  // The server that was named, or this process. Errors: those of the flags.
+  absl::StatusOr<std::unique_ptr<Backend>> Connect() const;
+
+  // To stdout. What goes wrong there is found by Flush.
+  void Print(std::string_view text) const;
+  // To stderr, unless --quiet.
+  void Note(std::string_view text) const;
+  void Warn(std::string_view text) const;
+
+  // Says what went wrong (on stderr, with --json also as an object on stdout); returns the exit
+  // code.
+  int Fail(const absl::Status& status) const;
+
+  // Writes out what Print has buffered. Errors: stdout cannot be written (a full disk).
+  absl::Status Flush() const;
+
+ private:
+  CommonFlags flags_;
+  std::stop_token stop_;
+  Terminal out_, err_;
+};
+
+}  // namespace weightinit::client
+
+#endif  // WEIGHTINIT_CLIENT_CLI_SESSION_H_

@@ -1,0 +1,283 @@
+#include "client/cli/spec_flags.h"
+
+#include <CLI/App.hpp>
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "client/cli/exit_code.h"
+#include "client/cli/recipe_source.h"
+#include "re2/re2.h"
+#include "weightinit/status.h"
+
+namespace weightinit::client {
+namespace {
+
+// "256,128", "[256, 128]", "256x128"; "" and "()" are a scalar's.
+absl::StatusOr<std::vector<std::int64_t>> ParseIntegers(const std::string& flag,
+                                                        std::string_view text) {
+  const absl::Status error = UsageError(flag + ": '" + std::string(text) +
+                                        "' is not a list of whole numbers, as in 256,128");
+  const auto trim = [](std::string_view part) {
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    return part;
+  };
+  std::string_view rest = trim(text);
+  if (rest.size() >= 2 && ((rest.front() == '[' && rest.back() == ']') ||
+                           (rest.front() == '(' && rest.back() == ')'))) {
+    rest = trim(rest.substr(1, rest.size() - 2));
+  }
+  if (rest.ends_with(',')) rest.remove_suffix(1);  // Python's (256,)
+  std::vector<std::int64_t> numbers;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find_first_of(",x"), rest.size());
+    const std::string_view part = trim(rest.substr(0, end));
+    std::int64_t number = 0;
+    const auto [stop, code] = std::from_chars(part.data(), part.data() + part.size(), number);
+    if (part.empty() || code != std::errc() || stop != part.data() + part.size()) return error;
+    numbers.push_back(number);
+    if (end + 1 == rest.size()) return error;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return numbers;
+}
+
+template <typename Number>
+absl::StatusOr<Number> ParseNumber(const std::string& flag, std::string_view text) {
+  Number number = 0;
+  const auto [stop, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code == std::errc() && stop == text.data() + text.size()) return number;
+  return UsageError(flag + ": '" + std::string(text) + "' is not a number");
+}
+
+}  // namespace
+
+void SpecFlags::AddTo(CLI::App& app, const std::string& recipe_help) {
+  if (takes_ != Takes::kTensor) {
+    auto* recipe = app.add_option("recipe", recipe_, recipe_help)->type_name("RECIPE");
+    if (takes_ == Takes::kRecipe) recipe->required();
+    app.add_option("--rules", rules_,
+                   "take rules, seed and generator from this recipe, and the tensors from RECIPE")
+        ->type_name("FILE");
+    app.add_option("--only", only_, "only tensors whose whole name matches (RE2)")
+        ->type_name("REGEX");
+  }
+  init_.AddTo(app);
+  app.add_option("--seed", seed_, "seed, any 64-bit number [default: 0, or the recipe's]")
+      ->type_name("N");
+  app.add_option("--generator", generator_, "where random words come from [default: philox_v1]")
+      ->type_name("NAME");
+  app.add_option("--dtype", dtype_,
+                 takes_ == Takes::kTensor
+                     ? "element type [default: float32]"
+                     : "element type [default: float32]; of a recipe: of all its tensors that hold "
+                       "floating-point numbers")
+      ->type_name("DTYPE");
+
+  const char* geometry = "Fan geometry";
+  app.add_option("--layout", layout_, "out_in: (out, in, k…) as torch; in_out: (k…, in, out)")
+      ->type_name("LAYOUT")
+      ->group(geometry);
+  app.add_flag("--transposed", transposed_, "of a transposed convolution")->group(geometry);
+  app.add_option("--in-axes", in_axes_, "axes of the input, as in JAX; negative from the end")
+      ->type_name("AXES")
+      ->group(geometry);
+  app.add_option("--out-axes", out_axes_, "axes of the output")->type_name("AXES")->group(geometry);
+  app.add_option("--batch-axes", batch_axes_, "axes that are neither")
+      ->type_name("AXES")
+      ->group(geometry);
+  app.add_option("--fan-in", fan_in_, "the input fan itself")->type_name("N")->group(geometry);
+  app.add_option("--fan-out", fan_out_, "the output fan itself")->type_name("N")->group(geometry);
+  if (takes_ == Takes::kRecipe) return;
+
+  const char* tensor = "One tensor";
+  app.add_option("--shape", shape_, "full shape, as in 256,128; '' is a scalar")
+      ->type_name("DIMS")
+      ->group(tensor);
+  app.add_option("--name", name_, "name, which keys the random words [default: empty]")
+      ->type_name("NAME")
+      ->group(tensor);
+  app.add_option("--draw-name", draw_name_, "what keys the random words instead of the name")
+      ->type_name("NAME")
+      ->group(tensor);
+  app.add_option("--subsequence", subsequence_, "the 64-bit subsequence itself, instead of a name")
+      ->type_name("N")
+      ->group(tensor);
+  app.add_option("--slice", slice_, "part of it, in NumPy's notation: 0:128,: or flat:0:100")
+      ->type_name("SLICE")
+      ->group(tensor);
+}
+
+absl::StatusOr<Spec> SpecFlags::Load() const {
+  if (takes_ == Takes::kTensor && !shape_.has_value()) {
+    return UsageError("--shape is missing, as in --shape 256,128");
+  }
+  if (takes_ == Takes::kEither && shape_.has_value() == !recipe_.empty()) {
+    return UsageError(recipe_.empty() ? "a RECIPE or --shape is missing"
+                                      : "a RECIPE and --shape: only one of them can be drawn");
+  }
+  absl::StatusOr<Spec> spec = shape_.has_value() ? LoadTensor() : LoadRecipe();
+  if (!spec.ok()) return spec;
+  if (absl::Status status = ApplyCommon(spec->recipe); !status.ok()) return status;
+  return spec;
+}
+
+absl::StatusOr<Spec> SpecFlags::LoadTensor() const {
+  if (!init_.given()) return UsageError("--init is missing, as in --init 'normal(std=0.02)'");
+  if (!rules_.empty() || !only_.empty()) {
+    return UsageError("--rules and --only go with a RECIPE, not with --shape");
+  }
+  Spec spec;
+  spec.single_tensor = true;
+  TensorSpec& tensor = spec.recipe.tensors.emplace_back();
+  tensor.name = name_;
+  tensor.draw_name = draw_name_;
+  tensor.subsequence = subsequence_;
+  absl::StatusOr<std::vector<std::int64_t>> shape = ParseIntegers("--shape", *shape_);
+  if (!shape.ok()) return shape.status();
+  tensor.shape = *std::move(shape);
+  absl::StatusOr<Initializer> init = init_.Parse();
+  if (!init.ok()) return init.status();
+  tensor.init = *init;
+  absl::StatusOr<std::optional<FanGeometry>> fan = Fan();
+  if (!fan.ok()) return fan.status();
+  tensor.fan = *fan;
+  if (const std::string& scale = init_.Value("scale"); !scale.empty() && !init_.Takes("scale")) {
+    absl::StatusOr<double> number = ParseNumber<double>("--scale", scale);
+    if (!number.ok()) return number.status();
+    tensor.scale = *number;
+  }
+  return spec;
+}
+
+absl::StatusOr<Spec> SpecFlags::LoadRecipe() const {
+  if (!slice_.empty() || !name_.empty() || draw_name_.has_value() || subsequence_.has_value()) {
+    return UsageError("--name, --slice, --draw-name and --subsequence go with --shape alone");
+  }
+  absl::StatusOr<RecipeFile> file = OpenRecipe(recipe_);
+  if (!file.ok()) return file.status();
+  Spec spec;
+  spec.recipe = std::move(file->recipe);
+  spec.origin = {.tensors = file->document, .rules = file->document};
+  if (!rules_.empty()) {
+    absl::StatusOr<RecipeFile> rules = OpenRecipe(rules_);
+    if (!rules.ok()) return rules.status();
+    // The tensors from one file, all else from the other. A manifest's own default type belongs to
+    // its tensors.
+    if (file->keys.contains("default_dtype")) {
+      for (TensorSpec& tensor : spec.recipe.tensors) {
+        if (!tensor.dtype.has_value()) tensor.dtype = spec.recipe.default_dtype;
+      }
+    }
+    rules->recipe.tensors = std::move(spec.recipe.tensors);
+    spec.recipe = std::move(rules->recipe);
+    spec.origin.rules = rules->document;
+  }
+  spec.origin.rules_in_file = spec.recipe.rules.size();
+
+  absl::StatusOr<std::optional<FanGeometry>> fan = Fan();
+  if (!fan.ok()) return fan.status();
+  if (init_.given()) {
+    absl::StatusOr<Initializer> init = init_.Parse();
+    if (!init.ok()) return init.status();
+    if (!init_.Value("scale").empty() && !init_.Takes("scale")) {
+      return UsageError("--scale goes with --shape alone");
+    }
+    // For whatever the recipe leaves open: beside rules that cover all of it, there may be nothing.
+    Rule& rule = spec.recipe.rules.emplace_back();
+    rule.name_regex = ".*";
+    rule.init = *init;
+    rule.fan = *fan;
+    rule.may_be_idle = true;
+  } else if (fan->has_value()) {
+    return UsageError("flags of fan geometry go with --init");
+  } else if (absl::StatusOr<Initializer> stray = init_.Parse();
+             !stray.ok() && ExitCodeOf(stray.status()) == kExitUsage) {
+    return stray.status();  // a parameter without --init
+  }
+  return spec;
+}
+
+absl::Status SpecFlags::ApplyCommon(Recipe& recipe) const {
+  if (seed_.has_value()) recipe.seed = *seed_;
+  if (!generator_.empty()) {
+    absl::StatusOr<Generator> generator = ParseGenerator(generator_, "--generator");
+    if (!generator.ok()) return generator.status();
+    recipe.generator = *generator;
+  }
+  if (dtype_.empty()) return absl::OkStatus();
+  absl::StatusOr<DType> dtype = ParseDType(dtype_);
+  if (!dtype.ok()) return FieldError("--dtype", std::string(dtype.status().message()));
+  for (TensorSpec& tensor : recipe.tensors) {
+    if (!tensor.dtype.has_value() || IsFloatingPoint(*tensor.dtype)) tensor.dtype = *dtype;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<FanGeometry>> SpecFlags::Fan() const {
+  FanGeometry fan;
+  fan.transposed = transposed_;
+  fan.fan_in = fan_in_;
+  fan.fan_out = fan_out_;
+  if (!layout_.empty()) {
+    absl::StatusOr<FanLayout> layout = ParseFanLayout(layout_, "--layout");
+    if (!layout.ok()) return layout.status();
+    fan.layout = *layout;
+  }
+  if (const std::string& groups = init_.Value("groups");
+      !groups.empty() && !init_.Takes("groups")) {
+    absl::StatusOr<std::int64_t> number = ParseNumber<std::int64_t>("--groups", groups);
+    if (!number.ok()) return number.status();
+    fan.groups = *number;
+  }
+  const std::pair<const std::string&, std::vector<std::int64_t>&> axes[] = {
+      {in_axes_, fan.in_axes}, {out_axes_, fan.out_axes}, {batch_axes_, fan.batch_axes}};
+  constexpr std::string_view kFlags[] = {"--in-axes", "--out-axes", "--batch-axes"};
+  for (std::size_t i = 0; i < std::size(axes); ++i) {
+    absl::StatusOr<std::vector<std::int64_t>> numbers =
+        ParseIntegers(std::string(kFlags[i]), axes[i].first);
+    if (!numbers.ok()) return numbers.status();
+    axes[i].second = *std::move(numbers);
+  }
+  if (fan == FanGeometry{}) return std::nullopt;
+  return fan;
+}
+
+absl::StatusOr<Model> SpecFlags::Resolve(const Spec& spec) const {
+  absl::StatusOr<ModelPlan> plan =
+      spec.single_tensor
+          ? ResolveTensor(spec.recipe.tensors[0], spec.recipe.seed, spec.recipe.generator)
+          : weightinit::Resolve(spec.recipe);
+  if (!plan.ok()) return spec.single_tensor ? plan.status() : WithLines(plan.status(), spec.origin);
+  return Model{spec.recipe, *std::move(plan)};
+}
+
+absl::StatusOr<std::vector<Selection>> SpecFlags::Select(const Model& model) const {
+  std::vector<Selection> selections;
+  if (!slice_.empty()) {
+    const TensorPlan& tensor = model.plan.tensors[0];
+    absl::StatusOr<Slice> slice = ParseSlice(slice_, tensor.shape, "--slice");
+    if (!slice.ok()) return slice.status();
+    selections.push_back({.name = tensor.name, .slice = *std::move(slice)});
+  }
+  if (!only_.empty()) {
+    const RE2 regex(only_, RE2::Quiet);
+    if (!regex.ok()) return UsageError("--only: " + regex.error());
+    for (const TensorPlan& tensor : model.plan.tensors) {
+      if (RE2::FullMatch(tensor.name, regex)) selections.push_back({.name = tensor.name});
+    }
+    if (selections.empty()) {
+      return absl::NotFoundError("--only: '" + only_ +
+                                 "' matches the whole name of no tensor; try '.*" + only_ + ".*'");
+    }
+  }
+  return selections;
+}
+
+std::string SpecFlags::SeedText(std::uint64_t seed) const {
+  return "seed " + std::to_string(seed) +
+         (seed == 0 && !seed_.has_value() ? " (the default; --seed sets it)" : "");
+}
+
+}  // namespace weightinit::client

@@ -1,0 +1,80 @@
+// The flags that say what is drawn: one tensor, or a recipe.
+//
+//   tensor --shape 256,128 --init … [--name …]
+//   model  RECIPE [--rules FILE] [--init …] [--only REGEX]
+//   plan, digest: either
+#ifndef WEIGHTINIT_CLIENT_CLI_SPEC_FLAGS_H_
+#define WEIGHTINIT_CLIENT_CLI_SPEC_FLAGS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/backend.h"
+#include "client/cli/init_flags.h"
+#include "client/formats/recipe_file.h"
+#include "weightinit/recipe.h"
+#include "weightinit/selection.h"
+
+namespace CLI {
+class App;
+}
+
+namespace weightinit::client {
+
+// What was asked for, not yet resolved.
+struct Spec {
+  Recipe recipe;
+  RecipeOrigin origin;
+  bool single_tensor = false;  // from --shape: there is no recipe for people to know of
+};
+
+class SpecFlags {
+ public:
+  enum class Takes { kTensor, kRecipe, kEither };
+
+  explicit SpecFlags(Takes takes) : takes_(takes) {}
+
+  // `this` must outlive the parsing. `recipe_help` describes the positional argument.
+  void AddTo(CLI::App& app, const std::string& recipe_help);
+
+  const std::string& recipe() const { return recipe_; }
+  bool has_initializers() const { return init_.given() || !rules_.empty(); }
+
+  // Reads files and flags. Errors: usage; those of the files.
+  absl::StatusOr<Spec> Load() const;
+
+  // Load and Resolve; errors name file and line.
+  absl::StatusOr<Model> Resolve(const Spec& spec) const;
+
+  // What --slice or --only selects; empty: everything. Errors: usage, NOT_FOUND, those of
+  // ParseSlice.
+  absl::StatusOr<std::vector<Selection>> Select(const Model& model) const;
+
+  // "seed 0 (the default)"
+  std::string SeedText(std::uint64_t seed) const;
+
+ private:
+  absl::StatusOr<Spec> LoadTensor() const;
+  absl::StatusOr<Spec> LoadRecipe() const;
+  absl::Status ApplyCommon(Recipe& recipe) const;
+  absl::StatusOr<std::optional<FanGeometry>> Fan() const;
+
+  const Takes takes_;
+  InitFlags init_;
+  std::string recipe_, rules_, only_;
+  std::optional<std::string> shape_;
+  std::string name_, dtype_, slice_, generator_;
+  std::optional<std::string> draw_name_;
+  std::optional<std::uint64_t> seed_, subsequence_;
+  std::string layout_, in_axes_, out_axes_, batch_axes_;
+  std::optional<double> fan_in_, fan_out_;
+  bool transposed_ = false;
+};
+
+}  // namespace weightinit::client
+
+#endif  // WEIGHTINIT_CLIENT_CLI_SPEC_FLAGS_H_

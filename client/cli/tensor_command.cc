@@ -1,0 +1,72 @@
+#include <CLI/App.hpp>
+
+#include "client/cli/command.h"
+#include "client/cli/drawing.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/look.h"
+#include "client/cli/message_json.h"
+#include "client/cli/spec_flags.h"
+
+namespace weightinit::client {
+namespace {
+
+class TensorCommand final : public Command {
+ public:
+  explicit TensorCommand(CLI::App& app) {
+    spec_.AddTo(app, "");
+    app.add_option("-o,--output", output_,
+                   "file by extension: .npy, .safetensors, .bin (raw), or - (raw, to stdout)")
+        ->type_name("FILE");
+  }
+
+  absl::StatusOr<int> Run(Session& session) override {
+    if (output_ == "-" && session.flags().json) {
+      return UsageError("-o - and --json both write to stdout");
+    }
+    absl::StatusOr<Spec> spec = spec_.Load();
+    if (!spec.ok()) return spec.status();
+    absl::StatusOr<Model> model = spec_.Resolve(*spec);
+    if (!model.ok()) return model.status();
+    absl::StatusOr<std::vector<Selection>> selections = spec_.Select(*model);
+    if (!selections.ok()) return selections.status();
+    return output_.empty() ? Look(session, *model, *selections)
+                           : Write(session, *model, *selections);
+  }
+
+ private:
+  absl::StatusOr<int> Look(Session& session, const Model& model,
+                           const std::vector<Selection>& selections) {
+    absl::StatusOr<Drawn> drawn = DrawAndSummarize(
+        model, selections, kLookBins, session, [&](const v1::SummarizeResponse& summary) {
+          session.Print(session.flags().json ? MessageJson(summary) + "\n"
+                                             : LookText(summary, session.out()));
+        });
+    if (!drawn.ok()) return drawn.status();
+    if (!session.flags().json) session.Note(spec_.SeedText(model.plan.seed) + "\n");
+    return kExitDone;
+  }
+
+  absl::StatusOr<int> Write(Session& session, const Model& model,
+                            const std::vector<Selection>& selections) {
+    for (const std::string& warning : model.plan.tensors[0].warnings) session.Warn(warning);
+    absl::StatusOr<Drawn> drawn = DrawInto(output_, model, selections, session);
+    if (!drawn.ok()) return drawn.status();
+    if (session.flags().json) {
+      session.Print(DrawnJson(*drawn, model, output_));
+    } else if (output_ != "-") {
+      session.Note(DrawnLine(*drawn, model, output_, spec_));
+    }
+    return kExitDone;
+  }
+
+  SpecFlags spec_{SpecFlags::Takes::kTensor};
+  std::string output_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> MakeTensorCommand(CLI::App& app) {
+  return std::make_unique<TensorCommand>(app);
+}
+
+}  // namespace weightinit::client
