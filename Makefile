@@ -1,0 +1,93 @@
+# What can be done here: `make help`. Two variables: PRESET (release, debug, asan, tsan), JOBS.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PRESET ?= release
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# A compiler cache, where there is one, makes the next build of the same code fast.
+export CMAKE_CXX_COMPILER_LAUNCHER ?= $(shell command -v ccache)
+# Debian's interpreter, whose packages the tests compare with; elsewhere the first in PATH.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
+CTEST = ctest --preset $(1) --parallel $(JOBS) $(CTEST_FLAGS)
+
+.PHONY: help
+help: ## Print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Use ---------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: install-build ## Install what is missing, build, and stream a ResNet-50 from a server into a checked file
+	@$(MAKE) build PRESET=release
+	@scripts/demo.sh
+
+.PHONY: build
+build: ## Build into build/$(PRESET)/bin
+	@cmake --preset $(PRESET) --log-level=WARNING
+	@cmake --build --preset $(PRESET) --parallel $(JOBS)
+
+.PHONY: clean
+clean: ## Remove build/ and out/
+	rm -rf build out
+
+# Check -------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: install-build install-test .venv/ready ## Install what is missing, build, and run every test but the long ones
+	@$(MAKE) build
+	@$(call CTEST,$(PRESET)) --label-exclude slow
+
+.PHONY: test-slow
+test-slow: install-build install-test .venv/ready ## Run the long tests: soak, large shapes, long statistics
+	@$(MAKE) build
+	@$(call CTEST,$(PRESET)) --label-regex slow
+
+.PHONY: sanitize
+sanitize: install-build install-test .venv/ready ## Run the tests with AddressSanitizer and UBSan, then with ThreadSanitizer
+	@$(MAKE) sanitize-asan
+	@$(MAKE) sanitize-tsan
+
+.PHONY: sanitize-asan sanitize-tsan
+sanitize-asan sanitize-tsan: sanitize-%:
+	@$(MAKE) build PRESET=$*
+	@$(call CTEST,$*) --label-exclude 'slow|no-$*'
+
+.PHONY: lint
+lint: install-lint ## Check formatting, shell scripts, the API and, by clang-tidy, the C++ code
+	@scripts/lint.sh
+
+.PHONY: proto-lint
+proto-lint: install-lint ## Check the API alone: buf lint, format, and breaking changes since it last landed
+	@scripts/lint.sh proto
+
+.PHONY: proto-lock
+proto-lock: install-lint ## Record the API as landed: proto/landed.binpb, what breaking changes are measured by
+	@scripts/proto_lock.sh
+
+.PHONY: format
+format: install-lint ## Format C++ and the API in place
+	@scripts/lint.sh --fix format proto
+
+.PHONY: bench
+bench: install-build ## Build and run the benchmarks
+	@$(MAKE) build PRESET=release
+	@for program in build/release/bin/*_benchmark; do echo "== $$program"; "$$program" $(BENCH_FLAGS) || exit; done
+
+# Packages ----------------------------------------------------------------------------------------
+
+.PHONY: install-build install-test install-lint
+install-build install-test install-lint: install-%:
+	@scripts/install_packages.sh $*
+install-lint: node_modules/.package-lock.json
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@scripts/install_packages.sh lint
+	npm ci --no-audit --no-fund
+	@touch $@
+
+.venv/ready: requirements-test.txt
+	@scripts/install_packages.sh test
+	$(PYTHON) -m venv --system-site-packages .venv
+	.venv/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
