@@ -68,7 +68,7 @@ check_tidy() {
   mapfile -t files < <(sources '*.cc' | grep -E "${TIDY_ONLY:-.}" |
     while read -r f; do ! grep -q "\"file\": \"$PWD/$f\"" build/release/compile_commands.json || echo "$f"; done)
   printf '%s\n' "${files[@]}" |
-    xargs -P "${TIDY_JOBS:-$(nproc)}" -n 1 clang-tidy -p build/release --quiet 2> >(grep -v 'warnings\? generated\|^Suppressed' >&2)
+    xargs -P "${TIDY_JOBS:-$(nproc)}" -n 1 clang-tidy -p build/release --quiet --extra-arg=-Wno-unknown-warning-option 2> >(grep -v 'warnings\? generated\|^Suppressed' >&2)
   echo "tidy: ${#files[@]} sources"
 }
 
