@@ -28,8 +28,11 @@ class MethodResolver {
   absl::Status operator()(const Ones&) { return Fill(1.0, "1"); }
   absl::Status operator()(const Constant& m) {
     if (!m.value.has_value()) return Error("value", "missing; allowed: a number");
-    if (const auto status = CheckFinite("value", *m.value); !status.ok()) return status;
+    if (const auto status = CheckScale(); !status.ok()) return status;
     const double value = *m.value * Scale();
+    for (const double number : {*m.value, value}) {
+      if (const auto status = CheckFinite("value", number); !status.ok()) return status;
+    }
     return Fill(value, "value = " + FormatNumber(value));
   }
   absl::Status operator()(const Eye& m);
@@ -108,6 +111,7 @@ class MethodResolver {
   absl::Status ComputeFansInto();
   absl::StatusOr<double> Fan(FanMode mode);
   absl::Status ScaledVariance(const VarianceScaling& m);
+  absl::Status CheckReach(const TruncatedNormal& m, double a, double b) const;
   absl::StatusOr<double> StdBeforeTruncation(const TruncatedNormal& m, double asked) const;
   template <typename Method>
   absl::Status Xavier(const Method& m, bool uniform);
@@ -251,6 +255,19 @@ absl::StatusOr<double> MethodResolver::StdBeforeTruncation(const TruncatedNormal
   return above;
 }
 
+// Bounds of z that no value lies between.
+absl::Status MethodResolver::CheckReach(const TruncatedNormal& m, double a, double b) const {
+  if (a > kReachableSigmas) {
+    return Error("low", FormatNumber(m.low) + " is " + FormatNumber(a) +
+                            " standard deviations above mean; allowed: at most 8");
+  }
+  if (b < -kReachableSigmas) {
+    return Error("high", FormatNumber(m.high) + " is " + FormatNumber(-b) +
+                             " standard deviations below mean; allowed: at most 8");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status MethodResolver::operator()(const TruncatedNormal& m) {
   if (const auto status = CheckScale(); !status.ok()) return status;
   if (const auto status = RequireFloating(); !status.ok()) return status;
@@ -272,6 +289,10 @@ absl::Status MethodResolver::operator()(const TruncatedNormal& m) {
                  FormatNumber(m.mean) +
                      " is outside the bounds and std is 0; allowed: a mean between low and high");
   }
+  // SIGMA bounds that leave nothing are refused before anything is computed from them.
+  if (!absolute) {
+    if (const auto status = CheckReach(m, m.low, m.high); !status.ok()) return status;
+  }
   if (m.correct_variance && std > 0) {
     auto corrected = StdBeforeTruncation(m, std);
     if (!corrected.ok()) return corrected.status();
@@ -283,14 +304,7 @@ absl::Status MethodResolver::operator()(const TruncatedNormal& m) {
     a = std > 0 ? (m.low - m.mean) / std : -std::numeric_limits<double>::infinity();
     b = std > 0 ? (m.high - m.mean) / std : std::numeric_limits<double>::infinity();
   }
-  if (a > kReachableSigmas || a == std::numeric_limits<double>::infinity()) {
-    return Error("low", FormatNumber(m.low) + " is " + FormatNumber(a) +
-                            " standard deviations above mean; allowed: at most 8");
-  }
-  if (b < -kReachableSigmas) {
-    return Error("high", FormatNumber(m.high) + " is " + FormatNumber(-b) +
-                             " standard deviations below mean; allowed: at most 8");
-  }
+  if (const auto status = CheckReach(m, a, b); !status.ok()) return status;
   if (!FiniteInBinary32(std::abs(m.mean) + kReachableSigmas * std)) {
     return FieldError(
         field_, "|mean| + 8·std = " + FormatNumber(std::abs(m.mean) + kReachableSigmas * std) +

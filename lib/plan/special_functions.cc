@@ -183,9 +183,11 @@ double TruncatedStd(double a, double b) {
   if (b <= 0 || -a > b)
     return TruncatedStd(-b, -a);  // one orientation: mirror images get the same bits
   const double origin = std::max(a, 0.0);
-  // 12 beyond the origin the density is 2^-100 of its largest value.
+  // Where the density is 2^-100 of its largest value: t (2 origin + t) = 139. The farther out the
+  // origin, the nearer: the cost stays the same for bounds of any size.
+  const double far = 139 / (origin + std::sqrt(origin * origin + 139));
   const double low = std::max(a - origin, -12.0);
-  const double high = std::min(b - origin, 12.0);
+  const double high = std::min(b - origin, origin > 0 ? far : 12.0);
   // Panels no wider than half of the density's own scale.
   const double scale = std::max(origin, 2.0);
   const int panels = 1 + static_cast<int>((high - low) * scale);
