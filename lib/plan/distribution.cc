@@ -200,13 +200,17 @@ std::vector<std::string> RangeWarnings(const Distribution& distribution, const E
 }
 
 std::int64_t MatrixBytes(const Distribution& distribution) {
-  constexpr std::int64_t kElementBytes = 4;
-  return std::visit(
-      Overloaded{[](const SparseNormal& d) { return d.rows * d.cols * kElementBytes; },
-                 [](const OrthogonalMatrix& d) { return d.rows * d.cols * kElementBytes; },
-                 [](const DeltaOrthogonalKernel& d) { return d.out * d.in * kElementBytes; },
-                 [](const auto&) { return std::int64_t{0}; }},
-      distribution);
+  // A tensor of one-byte elements may have a matrix of 2^63 bytes and more.
+  const auto bytes = [](std::int64_t rows, std::int64_t cols) {
+    constexpr std::int64_t kElementBytes = 4;
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+    return rows > kMost / kElementBytes / cols ? kMost : rows * cols * kElementBytes;
+  };
+  return std::visit(Overloaded{[&](const SparseNormal& d) { return bytes(d.rows, d.cols); },
+                               [&](const OrthogonalMatrix& d) { return bytes(d.rows, d.cols); },
+                               [&](const DeltaOrthogonalKernel& d) { return bytes(d.out, d.in); },
+                               [](const auto&) { return std::int64_t{0}; }},
+                    distribution);
 }
 
 }  // namespace weightinit

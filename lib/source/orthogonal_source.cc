@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <new>
+#include <exception>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -25,7 +25,7 @@ absl::StatusOr<SingleFlightCache::Made> MakeQ(const Draw& draw, std::int64_t row
   std::shared_ptr<Matrix> matrix;
   try {  // the size passed the request's limits, but the machine may have less
     matrix = std::make_shared<Matrix>(static_cast<std::size_t>(size));
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {  // bad_alloc, or length_error beyond what a vector may hold
     return absl::ResourceExhaustedError(
         absl::StrCat("no memory for a matrix of ", size, " elements"));
   }

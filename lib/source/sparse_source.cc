@@ -3,7 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
-#include <new>
+#include <exception>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -62,7 +62,7 @@ absl::StatusOr<SingleFlightCache::Made> MakeThresholds(const Draw& draw, const S
   std::shared_ptr<Thresholds> thresholds;
   try {
     thresholds = std::make_shared<Thresholds>(static_cast<std::size_t>(sparse.cols));
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {  // bad_alloc, or length_error beyond what a vector may hold
     return NoMemory(sparse);
   }
   const std::int64_t per_task = std::clamp(kRanksPerTask / sparse.rows, std::int64_t{1},
@@ -77,7 +77,7 @@ absl::StatusOr<SingleFlightCache::Made> MakeThresholds(const Draw& draw, const S
       std::vector<Rank> ranks(columns * static_cast<std::size_t>(sparse.rows));
       SelectColumns(StreamOf(draw), sparse, first, columns, ranks,
                     std::span(*thresholds).subspan(static_cast<std::size_t>(first), columns));
-    } catch (const std::bad_alloc&) {
+    } catch (const std::exception&) {
       no_memory = true;
     }
   });
