@@ -1,6 +1,7 @@
 #include "weightinit/fans.h"
 
 #include <cmath>
+#include <utility>
 
 #include "lib/base/text.h"
 #include "weightinit/shape.h"
@@ -60,6 +61,12 @@ absl::StatusOr<Fans> FansOfLayout(std::span<const std::int64_t> shape, const Fan
 // The fans by axes: jax.nn.initializers' rule.
 absl::StatusOr<Fans> FansOfAxes(std::span<const std::int64_t> shape, const FanGeometry& geometry,
                                 std::string_view fan_field) {
+  for (const auto& [name, axes] :
+       {std::pair{".in_axes", &geometry.in_axes}, std::pair{".out_axes", &geometry.out_axes}}) {
+    if (axes->empty())
+      return FieldError(std::string(fan_field) + name,
+                        "missing; allowed: in_axes and out_axes, both");
+  }
   std::vector<bool> used(shape.size(), false);
   const auto rank = static_cast<std::int64_t>(shape.size());
   const auto take = [&](const std::vector<std::int64_t>& axes, std::string_view name,

@@ -43,8 +43,9 @@ bool UsesFanOut(const Initializer& init) {
 // Resolves the tensors of an expanded recipe one after the other.
 class Resolver {
  public:
-  explicit Resolver(const Expansion& expansion)
-      : recipe_(expansion.recipe), expansion_(expansion) {}
+  // `given` is what was expanded.
+  Resolver(const Recipe& given, const Expansion& expansion)
+      : given_(given), recipe_(expansion.recipe), expansion_(expansion) {}
 
   absl::StatusOr<ModelPlan> Resolve();
 
@@ -52,9 +53,17 @@ class Resolver {
   std::string PathOf(std::size_t tensor) const {
     return TensorPath(static_cast<std::size_t>(expansion_.origin[tensor]));
   }
+  // Who gave the fan geometry: the tensor goes before its rule.
+  std::string FanPathOf(std::size_t tensor, std::optional<int> rule) const {
+    const auto origin = static_cast<std::size_t>(expansion_.origin[tensor]);
+    const bool by_rule = rule.has_value() && !given_.tensors[origin].fan.has_value() &&
+                         given_.rules[static_cast<std::size_t>(*rule)].fan.has_value();
+    return by_rule ? RulePath(static_cast<std::size_t>(*rule)) : TensorPath(origin);
+  }
   absl::Status ResolveTensorAt(std::size_t i);
   absl::Status CheckSubsequences() const;
 
+  const Recipe& given_;
   const Recipe& recipe_;
   const Expansion& expansion_;
   ModelPlan plan_;
@@ -86,7 +95,7 @@ absl::Status Resolver::ResolveTensorAt(std::size_t i) {
                                             .scale = spec.scale,
                                             .init_field = said_by + ".init",
                                             .shape_field = path + ".shape",
-                                            .fan_field = path + ".fan",
+                                            .fan_field = FanPathOf(i, tensor.rule) + ".fan",
                                             .dtype_field = path + ".dtype",
                                             .scale_field = path + ".scale"});
   if (!method.ok()) return method.status();
@@ -180,7 +189,7 @@ std::uint64_t SubsequenceOf(std::string_view draw_name) {
 absl::StatusOr<ModelPlan> Resolve(const Recipe& recipe) {
   auto expansion = Expand(recipe);
   if (!expansion.ok()) return expansion.status();
-  return Resolver(*expansion).Resolve();
+  return Resolver(recipe, *expansion).Resolve();
 }
 
 absl::StatusOr<ModelPlan> ResolveTensor(const TensorSpec& tensor, std::uint64_t seed,

@@ -161,9 +161,10 @@ absl::StatusOr<FanGeometry> FansOfSibling(const Recipe& recipe, const Coverage& 
                           sibling_geometry == nullptr ? FanGeometry{} : *sibling_geometry,
                           TensorPath(i) + ".shape", path);
   if (!fans.ok()) return fans.status();
+  // A fan that the sibling does not know stays unknown here too.
   FanGeometry resolved;
-  resolved.fan_in = fans->in;
-  resolved.fan_out = fans->out;
+  if (fans->in > 0 || fans->out == 0) resolved.fan_in = fans->in;
+  if (fans->out > 0) resolved.fan_out = fans->out;
   return resolved;
 }
 
