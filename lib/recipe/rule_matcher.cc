@@ -29,6 +29,12 @@ absl::Status CheckRule(const Rule& rule, const std::string& path) {
   return absl::OkStatus();
 }
 
+// RE2's messages may repeat the whole expression.
+std::string Excerpt(const std::string& error) {
+  constexpr std::size_t kMaxBytes = 80;
+  return error.size() <= kMaxBytes ? error : Quote(error);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<re2::RE2>> CompileRegex(std::string_view regex,
@@ -42,8 +48,8 @@ absl::StatusOr<std::unique_ptr<re2::RE2>> CompileRegex(std::string_view regex,
   options.set_max_mem(kMaxProgramBytes);
   auto compiled = std::make_unique<RE2>(re2::StringPiece(regex.data(), regex.size()), options);
   if (!compiled->ok())
-    return FieldError(field,
-                      Quote(regex) + " is not a usable RE2 expression: " + compiled->error());
+    return FieldError(
+        field, Quote(regex) + " is not a usable RE2 expression: " + Excerpt(compiled->error()));
   return compiled;
 }
 
