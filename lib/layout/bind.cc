@@ -1,4 +1,5 @@
 // Selections checked against a plan, and the limits of a request.
+#include <cmath>
 #include <map>
 
 #include "lib/base/text.h"
@@ -107,7 +108,15 @@ absl::Status BindBytes(const Selection& selection, const std::string& prefix,
 absl::Status CheckDType(const ModelPlan& plan, const BoundSelection& bound,
                         const std::string& prefix) {
   const TensorPlan& tensor = plan.tensors[static_cast<std::size_t>(bound.tensor)];
-  if (bound.dtype == tensor.dtype || IsFloatingPoint(bound.dtype)) return absl::OkStatus();
+  if (bound.dtype == tensor.dtype) return absl::OkStatus();
+  // A constant of FLOAT64 may lie beyond binary32, which all other floating dtypes are made from.
+  const auto* filled = std::get_if<FilledWith>(&plan.DrawOf(bound.tensor).distribution);
+  if (filled != nullptr && IsFloatingPoint(bound.dtype) && bound.dtype != DType::kFloat64 &&
+      !std::isfinite(static_cast<float>(filled->value))) {
+    return FieldError(prefix + "dtype", std::string(Name(bound.dtype)) + " cannot hold the value " +
+                                            FormatNumber(filled->value) + "; allowed: FLOAT64");
+  }
+  if (IsFloatingPoint(bound.dtype)) return absl::OkStatus();
   return FieldError(prefix + "dtype", std::string(Name(bound.dtype)) + " for a tensor of " +
                                           std::string(Name(tensor.dtype)) +
                                           "; allowed: a floating-point dtype, or the tensor's own");
