@@ -1,0 +1,352 @@
+// Names, rules and expansion.
+#include "weightinit/recipe.h"
+
+#include "tests/unit/lib/testing.h"
+
+namespace weightinit {
+namespace {
+
+using test::Bare;
+using test::FailsWith;
+using test::IsInvalid;
+using test::MustResolve;
+using test::RuleOf;
+using test::Spec;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr auto kFailedPrecondition = absl::StatusCode::kFailedPrecondition;
+constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
+constexpr auto kNotFound = absl::StatusCode::kNotFound;
+
+// Names.
+// ----------------------------------------------------------------------------
+
+TEST(CanonicalNameTest, LosesWrapperSegmentsAtAnyLevel) {
+  EXPECT_EQ(CanonicalName("_orig_mod.fc1.weight"), "fc1.weight");
+  EXPECT_EQ(CanonicalName("layers.0._checkpoint_wrapped_module.attn.weight"),
+            "layers.0.attn.weight");
+  EXPECT_EQ(CanonicalName("_fsdp_wrapped_module._orig_mod.a._orig_mod.b"), "a.b");
+  EXPECT_EQ(CanonicalName("a._orig_mod"), "a");
+}
+
+TEST(CanonicalNameTest, LosesOneLeadingModule) {
+  EXPECT_EQ(CanonicalName("module.fc1.weight"), "fc1.weight");
+  EXPECT_EQ(CanonicalName("module.module.fc1.weight"), "module.fc1.weight");
+  EXPECT_EQ(CanonicalName("_orig_mod.module.fc1.weight"), "fc1.weight");
+  EXPECT_EQ(CanonicalName("a.module.b"), "a.module.b");
+  EXPECT_EQ(CanonicalName("module"), "module");
+}
+
+TEST(CanonicalNameTest, KeepsEverythingElse) {
+  for (const char* name : {"", "weight", "x_orig_mod.y", "a..b", ".", "модель.вес", "a b"}) {
+    EXPECT_EQ(CanonicalName(name), name);
+  }
+}
+
+Recipe TwoLayers() {
+  Recipe recipe;
+  recipe.seed = 3;
+  recipe.tensors = {Spec("layers.0.fc.weight", {4, 8}, Normal{}),
+                    Spec("layers.1.fc.weight", {4, 8}, Normal{})};
+  return recipe;
+}
+
+TEST(FindTensorTest, AsksByCanonicalName) {
+  const ModelPlan plan = MustResolve(TwoLayers());
+  ASSERT_OK(FindTensor(plan, "module._orig_mod.layers.1.fc.weight", "name"));
+  EXPECT_EQ(*FindTensor(plan, "module._orig_mod.layers.1.fc.weight", "name"), 1);
+}
+
+TEST(FindTensorTest, RenamesApplyInOrderAndOnlyWhereTheyMatchWhole) {
+  Recipe recipe = TwoLayers();
+  recipe.renames = {{"model\\.(.*)", "\\1"}, {"h\\.(\\d+)\\.(.*)", "layers.\\1.\\2"}};
+  const ModelPlan plan = MustResolve(recipe);
+  EXPECT_EQ(*FindTensor(plan, "model.h.1.fc.weight", "name"), 1);
+  EXPECT_EQ(*FindTensor(plan, "h.0.fc.weight", "name"), 0);
+  EXPECT_EQ(*FindTensor(plan, "layers.0.fc.weight", "name"), 0);
+  EXPECT_THAT(FindTensor(plan, "xmodel.layers.0.fc.weight", "name"),
+              FailsWith(kNotFound, "name", ""));
+}
+
+TEST(FindTensorTest, AMissListsTheNearestNames) {
+  const ModelPlan plan = MustResolve(TwoLayers());
+  EXPECT_THAT(FindTensor(plan, "layers.1.fc.wieght", "selections[0].name"),
+              FailsWith(kNotFound, "selections[0].name", "nearest: \"layers.1.fc.weight\""));
+  EXPECT_THAT(FindTensor(plan, "\xff", "name"), IsInvalid("name", "UTF-8"));
+}
+
+TEST(FindTensorTest, BadRenamesAreRefused) {
+  Recipe recipe = TwoLayers();
+  recipe.renames = {{"(", ""}};
+  EXPECT_THAT(Resolve(recipe), IsInvalid("renames[0].name_regex", "RE2"));
+  recipe.renames = {{"a", "b"}, {"(a)", "\\2"}};
+  EXPECT_THAT(Resolve(recipe), IsInvalid("renames[1].rewrite"));
+}
+
+// Rules.
+// ----------------------------------------------------------------------------
+
+Recipe Ruled(std::vector<TensorSpec> tensors, std::vector<Rule> rules) {
+  Recipe recipe;
+  recipe.tensors = std::move(tensors);
+  recipe.rules = std::move(rules);
+  return recipe;
+}
+
+Expansion MustExpand(const Recipe& recipe) {
+  auto expansion = Expand(recipe);
+  EXPECT_THAT(expansion, test::IsOk());
+  return expansion.ok() ? *std::move(expansion) : Expansion{};
+}
+
+TEST(RulesTest, TheFirstMatchWinsAndOverlapsAreReported) {
+  const Expansion e = MustExpand(
+      Ruled({Bare("a.weight", {2, 2}), Bare("a.bias", {2})},
+            {RuleOf(".*bias", Zeros{}), RuleOf("a\\..*", Ones{}), RuleOf(".*", Normal{})}));
+  EXPECT_EQ(e.recipe.tensors[0].init, Initializer(Ones{}));
+  EXPECT_EQ(e.recipe.tensors[1].init, Initializer(Zeros{}));
+  EXPECT_EQ(e.coverage.rule_of_tensor, (std::vector<std::optional<int>>{1, 0}));
+  ASSERT_EQ(e.coverage.overlaps.size(), 2u);
+  EXPECT_EQ(e.coverage.overlaps[0].tensor, 0);
+  EXPECT_EQ(e.coverage.overlaps[0].winner, 1);
+  EXPECT_THAT(e.coverage.overlaps[0].others, ElementsAre(2));
+  EXPECT_EQ(e.coverage.overlaps[1].winner, 0);
+  EXPECT_THAT(e.coverage.overlaps[1].others, ElementsAre(1, 2));
+  EXPECT_THAT(e.coverage.idle_rules, IsEmpty());
+}
+
+TEST(RulesTest, ARegexMustMatchTheWholeCanonicalName) {
+  const auto status = Expand(Ruled({Bare("a.weight", {2})}, {RuleOf("weight", Zeros{})})).status();
+  EXPECT_EQ(status.code(), kFailedPrecondition);
+  EXPECT_EQ(FieldViolations(status).size(), 2u) << "uncovered, and the rule is idle";
+  EXPECT_OK(Expand(Ruled({Bare("module.weight", {2})}, {RuleOf("weight", Zeros{})})));
+}
+
+TEST(RulesTest, AModuleMustBeEqualAndBothMustHold) {
+  Rule by_module;
+  by_module.module = "Conv2d";
+  by_module.init = Ones{};
+  Rule both = RuleOf("a.*", Zeros{});
+  both.module = "Linear";
+  const Expansion e = MustExpand(
+      Ruled({Bare("a.w", {2, 2}, "Conv2d"), Bare("a.v", {2, 2}, "Linear"), Bare("b", {2, 2}, "L")},
+            {by_module, both, RuleOf(".*", Normal{})}));
+  EXPECT_EQ(e.recipe.tensors[0].init, Initializer(Ones{}));
+  EXPECT_EQ(e.recipe.tensors[1].init, Initializer(Zeros{}));
+  EXPECT_EQ(e.recipe.tensors[2].init, Initializer(Normal{}));
+}
+
+TEST(RulesTest, ATensorsOwnInitWinsAndUsesNoRule) {
+  const Recipe recipe = Ruled({Spec("a", {2}, Ones{}), Bare("b", {2})}, {RuleOf("b", Zeros{})});
+  const Expansion e = MustExpand(recipe);
+  EXPECT_EQ(e.recipe.tensors[0].init, Initializer(Ones{}));
+  EXPECT_EQ(e.coverage.rule_of_tensor[0], std::nullopt);
+  Recipe idle = recipe;
+  idle.rules[0].name_regex = "a";
+  EXPECT_FALSE(Expand(idle).ok()) << "a rule that matches only tensors with an init is idle";
+}
+
+TEST(RulesTest, EveryTensorMustBeCovered) {
+  EXPECT_THAT(Expand(Ruled({Bare("a", {2}), Bare("b", {2}, "Norm")}, {RuleOf("a", Zeros{})})),
+              FailsWith(kFailedPrecondition, "tensors[1]",
+                        "\"b\" has no init and no rule matches "
+                        "it (module \"Norm\")"));
+  EXPECT_THAT(Expand(Ruled({Bare("a", {2})}, {})),
+              FailsWith(kFailedPrecondition, "tensors[0]", "there are no rules"));
+}
+
+TEST(RulesTest, EveryRuleMustMatchSomething) {
+  EXPECT_THAT(Expand(Ruled({Bare("a", {2})}, {RuleOf("a", Zeros{}), RuleOf("b", Zeros{})})),
+              FailsWith(kFailedPrecondition, "rules[1]", "name_regex \"b\" matches no tensor"));
+}
+
+TEST(RulesTest, SeveralOffendersAreListedTogetherWithTheirCount) {
+  std::vector<TensorSpec> tensors;
+  for (int i = 0; i < 30; ++i) tensors.push_back(Bare(std::to_string(i), {2}));
+  const auto status = Expand(Ruled(tensors, {RuleOf("none", Zeros{})})).status();
+  EXPECT_EQ(status.code(), kFailedPrecondition);
+  EXPECT_EQ(FieldViolations(status).size(), 20u);
+  EXPECT_EQ(FieldViolations(status)[19].field, "tensors[19]");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("and 11 more"));
+}
+
+TEST(RulesTest, CoverageMayBeRelaxed) {
+  Recipe recipe = Ruled({Bare("a", {2}), Bare("b", {2})}, {RuleOf("a", Zeros{})});
+  recipe.allow_uncovered = true;
+  const Expansion uncovered = MustExpand(recipe);
+  EXPECT_THAT(uncovered.coverage.uncovered, ElementsAre(1));
+  EXPECT_THAT(uncovered.origin, ElementsAre(0));
+  EXPECT_EQ(uncovered.recipe.tensors.size(), 1u);
+
+  recipe = Ruled({Bare("a", {2})}, {RuleOf("a", Zeros{}), RuleOf("b", Zeros{})});
+  recipe.allow_idle = true;
+  EXPECT_THAT(MustExpand(recipe).coverage.idle_rules, ElementsAre(1));
+  recipe.allow_idle = false;
+  recipe.rules[1].may_be_idle = true;
+  EXPECT_THAT(MustExpand(recipe).coverage.idle_rules, ElementsAre(1));
+}
+
+TEST(RulesTest, ASkippedTensorIsCoveredAndLeftOut) {
+  Rule skip = RuleOf("rope\\..*", std::nullopt);
+  skip.skip = true;
+  const Expansion e =
+      MustExpand(Ruled({Bare("rope.freqs", {2}), Bare("w", {2})}, {skip, RuleOf("w", Zeros{})}));
+  EXPECT_THAT(e.coverage.skipped, ElementsAre(0));
+  EXPECT_THAT(e.coverage.uncovered, IsEmpty());
+  EXPECT_THAT(e.origin, ElementsAre(1));
+  EXPECT_EQ(e.recipe.tensors[0].name, "w");
+}
+
+TEST(RulesTest, SeedsComeFromTheTensorThenTheRuleThenTheRecipe) {
+  Recipe recipe = Ruled({Bare("a", {2}), Bare("b", {2}), Bare("c", {2})},
+                        {RuleOf("[ab]", Normal{}), RuleOf("c", Normal{})});
+  recipe.seed = 1;
+  recipe.rules[0].seed = 2;
+  recipe.tensors[0].seed = 3;
+  const Expansion e = MustExpand(recipe);
+  EXPECT_EQ(e.recipe.tensors[0].seed, 3u);
+  EXPECT_EQ(e.recipe.tensors[1].seed, 2u);
+  EXPECT_EQ(e.recipe.tensors[2].seed, 1u);
+}
+
+TEST(RulesTest, DTypesComeFromTheTensorThenTheRecipe) {
+  Recipe recipe =
+      Ruled({Spec("a", {2}, Zeros{}, DType::kInt32), Bare("b", {2})}, {RuleOf("b", Zeros{})});
+  recipe.default_dtype = DType::kBFloat16;
+  const Expansion e = MustExpand(recipe);
+  EXPECT_EQ(e.recipe.tensors[0].dtype, DType::kInt32);
+  EXPECT_EQ(e.recipe.tensors[1].dtype, DType::kBFloat16);
+}
+
+TEST(RulesTest, FansOfGivesABiasTheFansOfItsWeight) {
+  Recipe recipe = Ruled({Bare("fc.weight", {16, 100}), Bare("fc.bias", {16})},
+                        {RuleOf(".*weight", KaimingUniform{}), RuleOf(".*bias", LecunUniform{})});
+  recipe.rules[1].fan = FanGeometry{.fans_of = "weight"};
+  const ModelPlan plan = MustResolve(recipe);
+  EXPECT_EQ(plan.tensors[1].fans, (Fans{100, 16}));
+}
+
+TEST(RulesTest, FansOfFollowsTheSiblingsOwnGeometry) {
+  Recipe recipe = Ruled({Bare("c.weight", {16, 4, 3, 3}), Bare("c.bias", {16})},
+                        {RuleOf(".*weight", KaimingUniform{}), RuleOf(".*bias", LecunUniform{})});
+  recipe.rules[0].fan = FanGeometry{.groups = 4};
+  recipe.tensors[1].fan = FanGeometry{.fans_of = "weight"};
+  EXPECT_EQ(MustResolve(recipe).tensors[1].fans, (Fans{36, 36}));
+}
+
+TEST(RulesTest, FansOfASiblingThatGivesOnlyTheFanInIsEnoughForIt) {
+  Recipe recipe;
+  recipe.tensors = {Spec("c.weight", {16}, LecunUniform{}), Spec("c.bias", {16}, LecunUniform{})};
+  recipe.tensors[0].fan = FanGeometry{.fan_in = 36.0};
+  recipe.tensors[1].fan = FanGeometry{.fans_of = "weight"};
+  EXPECT_EQ(MustResolve(recipe).tensors[1].fans, (Fans{36, 0}));
+}
+
+TEST(RulesTest, FansOfNeedsASiblingWithFansOfItsOwn) {
+  Recipe recipe = Ruled({Bare("fc.bias", {16})}, {RuleOf(".*", LecunUniform{})});
+  recipe.rules[0].fan = FanGeometry{.fans_of = "weight"};
+  EXPECT_THAT(Expand(recipe), IsInvalid("rules[0].fan.fans_of", "no sibling \"fc.weight\""));
+  recipe.tensors[0].fan = FanGeometry{.fans_of = "bias"};
+  EXPECT_THAT(Expand(recipe), IsInvalid("tensors[0].fan.fans_of", "another tensor's too"));
+  recipe.tensors[0].fan = FanGeometry{.groups = 1, .fans_of = "weight"};
+  EXPECT_THAT(Expand(recipe), IsInvalid("tensors[0].fan.fans_of", "one way"));
+}
+
+TEST(RulesTest, FansOfATopLevelTensorMeansATopLevelSibling) {
+  Recipe recipe;
+  recipe.tensors = {Spec("weight", {3, 5}, Zeros{}), Spec("bias", {3}, LecunUniform{})};
+  recipe.tensors[1].fan = FanGeometry{.fans_of = "weight"};
+  EXPECT_EQ(MustResolve(recipe).tensors[1].fans, (Fans{5, 3}));
+}
+
+TEST(RulesTest, ABadFanGeometryOfARuleIsNamedAtTheRule) {
+  Recipe recipe = Ruled({Bare("a", {6, 2})}, {RuleOf("a", KaimingUniform{})});
+  recipe.rules[0].fan = FanGeometry{.groups = 4};
+  EXPECT_THAT(Resolve(recipe), IsInvalid("rules[0].fan.groups"));
+  recipe.tensors[0].fan = FanGeometry{.groups = 5};
+  EXPECT_THAT(Resolve(recipe), IsInvalid("tensors[0].fan.groups"));
+}
+
+TEST(RulesTest, ARegexOfAnySizeGivesAShortError) {
+  std::string regex(100'000, 'a');
+  regex.front() = '(';
+  const Recipe recipe = Ruled({Bare("a", {2})}, {RuleOf(regex, Zeros{})});
+  const auto status = Expand(recipe).status();
+  EXPECT_THAT(status, IsInvalid("rules[0].name_regex", "not a usable RE2 expression"));
+  EXPECT_LT(status.message().size(), 1024u);
+}
+
+TEST(RulesTest, ARegexThatNeedsTooMuchMemoryIsRefused) {
+  EXPECT_THAT(Expand(Ruled({Bare("a", {2})}, {RuleOf("((a{100}){100}){100}", Zeros{})})),
+              IsInvalid("rules[0].name_regex"));
+}
+
+TEST(RulesTest, NestedRepeatsMatchInLinearTime) {
+  const Recipe recipe =
+      Ruled({Bare(std::string(50'000, 'a'), {2})}, {RuleOf("(a*)*b|(a|a)*", Zeros{})});
+  EXPECT_OK(Expand(recipe));  // backtracking would take longer than the age of the universe
+}
+
+TEST(ExpandTest, TwoTensorsOfOneCanonicalNameAreRefused) {
+  Recipe recipe;
+  recipe.tensors = {Spec("a", {2}, Zeros{}), Spec("b", {2}, Zeros{}),
+                    Spec("module._orig_mod.a", {2}, Zeros{})};
+  EXPECT_THAT(Expand(recipe), IsInvalid("tensors[2].name", "the same tensor as tensors[0]"));
+}
+
+TEST(ExpandTest, TheResultIsRuleFreeAndResolvesToTheSameFingerprint) {
+  Recipe recipe = Ruled({Bare("module.fc.weight", {16, 100}, "Linear"), Bare("fc.bias", {16}),
+                         Bare("norm.weight", {16}, "Norm"), Bare("skipped", {3}),
+                         Spec("own", {2, 2}, Orthogonal{}, DType::kFloat64)},
+                        {RuleOf(".*bias", LecunUniform{}), RuleOf("skipped", std::nullopt),
+                         RuleOf(".*", KaimingUniform{})});
+  recipe.rules[0].fan = FanGeometry{.fans_of = "weight"};
+  recipe.rules[0].seed = 77;
+  recipe.rules[1].skip = true;
+  recipe.tensors[2].init = Ones{};
+  recipe.seed = 5;
+  recipe.default_dtype = DType::kFloat16;
+  recipe.renames = {{"model\\.(.*)", "\\1"}};
+  const Expansion e = MustExpand(recipe);
+  EXPECT_THAT(e.recipe.rules, IsEmpty());
+  EXPECT_THAT(e.origin, ElementsAre(0, 1, 2, 4));
+  const ModelPlan from_rules = MustResolve(recipe), from_specs = MustResolve(e.recipe);
+  EXPECT_EQ(CanonicalText(from_rules), CanonicalText(from_specs));
+  EXPECT_EQ(from_rules.fingerprint, from_specs.fingerprint);
+  EXPECT_EQ(*FindTensor(from_specs, "model.fc.bias", ""), 1);
+  const Expansion again = MustExpand(e.recipe);
+  EXPECT_EQ(again.recipe, e.recipe);
+}
+
+TEST(ExpandTest, WhatThisVersionDoesNotDoIsUnimplemented) {
+  Recipe recipe = TwoLayers();
+  recipe.generator = TorchCpu{};
+  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "generator", "torch_cpu"));
+  recipe = TwoLayers();
+  recipe.has_draws = true;
+  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "draws", ""));
+  recipe = TwoLayers();
+  recipe.tensors[1].has_view = true;
+  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "tensors[1].view", ""));
+  recipe = Ruled({Bare("a", {2})}, {RuleOf("a", Zeros{})});
+  recipe.rules[0].has_view = true;
+  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "rules[0].view", ""));
+  recipe.rules[0].has_view = false;
+  recipe.rules[0].scale = "1/sqrt(2)";
+  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "rules[0].scale", "1/sqrt(2)"));
+}
+
+TEST(GeneratorTest, NamesReadBack) {
+  for (const Generator& generator :
+       {Generator(PhiloxV1{}), Generator(TorchCpu{}), Generator(JaxThreefry{})}) {
+    ASSERT_OK(ParseGenerator(Name(generator)));
+    EXPECT_EQ(*ParseGenerator(Name(generator)), generator);
+  }
+  EXPECT_EQ(*ParseGenerator("PHILOX_V1"), Generator(PhiloxV1{}));
+  EXPECT_THAT(ParseGenerator("mt19937", "g"), IsInvalid("g", "allowed: philox_v1"));
+}
+
+}  // namespace
+}  // namespace weightinit
