@@ -12,20 +12,33 @@
 HWY_BEFORE_NAMESPACE();
 namespace weightinit::kernels::HWY_NAMESPACE {
 
-// |z| with 1 - Φ(|z|) = q. Valid range, maximum error: scalar.cc. Which polynomial serves a lane
+// |z| with 1 - Φ(|z|) = q. Valid range, maximum error: reference.h. Which polynomial serves a lane
 // depends on that lane alone; a vector wholly in the centre skips the tail.
-HWY_INLINE VF32 UpperQuantile(VF32 q) {
+template <int n>
+HWY_INLINE void UpperQuantile(const Several<n>& q, Several<n>& z) {
   const DF32 df;
-  const VF32 r = hn::Sqrt(hn::Sub(q, hn::Mul(q, q)));
-  const VF32 centre =
-      hn::Mul(hn::Sub(Constant(0.5f), q), Horner(kCentre, hn::Sub(r, Constant(kCentreShift))));
-  const auto in_tail = hn::Lt(q, Constant(kTailBelow));
-  if (HWY_LIKELY(hn::AllFalse(df, in_tail))) return centre;
-  const VF32 tail = Horner(kTail, hn::Sub(SqrtMinusTwoLog<0>(q), Constant(kTailShift)));
-  return hn::IfThenElse(in_tail, tail, centre);
+  Several<n> v, polynomial;
+#pragma GCC unroll 8
+  for (int i = 0; i < n; ++i) {
+    v[i] = hn::Sub(hn::Sqrt(hn::Sub(q[i], hn::Mul(q[i], q[i]))), Constant(kCentreShift));
+  }
+  Horner<n>(kCentre, v, polynomial);
+#pragma GCC unroll 8
+  for (int i = 0; i < n; ++i) {
+    z[i] = hn::Mul(hn::Sub(Constant(0.5f), q[i]), polynomial[i]);
+    const auto in_tail = hn::Lt(q[i], Constant(kTailBelow));
+    if (HWY_UNLIKELY(!hn::AllFalse(df, in_tail))) {
+      const Several<1> u = {q[i]};
+      Several<1> radius, tail;
+      SqrtMinusTwoLog<0, 1>(u, radius);
+      const Several<1> w = {hn::Sub(radius[0], Constant(kTailShift))};
+      Horner<1>(kTail, w, tail);
+      z[i] = hn::IfThenElse(in_tail, tail[0], z[i]);
+    }
+  }
 }
 
-// z of one vector of words.
+// z of vectors of words.
 class TruncatedZ {
  public:
   HWY_INLINE explicit TruncatedZ(const TruncatedNormalParams& p)
@@ -40,15 +53,24 @@ class TruncatedZ {
         sign_lower_(hn::Set(D32(), p.lower.sign)),
         sign_upper_(hn::Set(D32(), p.upper.sign)) {}
 
-  HWY_INLINE VF32 operator()(V32 word) const {
+  template <int n>
+  HWY_INLINE void operator()(const V32 (&words)[n], Several<n>& z) const {
     const DF32 df;
-    const auto is_upper = hn::Gt(word, last_lower_);
-    const V32 u = hn::Xor(word, hn::IfThenElse(is_upper, flip_upper_, flip_lower_));
-    const VF32 base = hn::IfThenElse(hn::RebindMask(df, is_upper), base_upper_, base_lower_);
-    const VF32 q = hn::Add(base, hn::Mul(hn::Add(FromUnsigned(u), Constant(0.5f)), probability_));
-    const V32 sign = hn::IfThenElse(is_upper, sign_upper_, sign_lower_);
-    const VF32 z = hn::Xor(UpperQuantile(q), hn::BitCast(df, sign));
-    return hn::Min(hn::Max(z, a_), b_);
+    Several<n> q;
+    V32 sign[n];
+#pragma GCC unroll 8
+    for (int i = 0; i < n; ++i) {
+      const auto is_upper = hn::Gt(words[i], last_lower_);
+      const V32 u = hn::Xor(words[i], hn::IfThenElse(is_upper, flip_upper_, flip_lower_));
+      const VF32 base = hn::IfThenElse(hn::RebindMask(df, is_upper), base_upper_, base_lower_);
+      q[i] = hn::Add(base, hn::Mul(hn::Add(FromUnsigned(u), Constant(0.5f)), probability_));
+      sign[i] = hn::IfThenElse(is_upper, sign_upper_, sign_lower_);
+    }
+    UpperQuantile<n>(q, z);
+#pragma GCC unroll 8
+    for (int i = 0; i < n; ++i) {
+      z[i] = hn::Min(hn::Max(hn::Xor(z[i], hn::BitCast(df, sign[i])), a_), b_);
+    }
   }
 
  private:
@@ -58,18 +80,21 @@ class TruncatedZ {
 
 void TruncatedNormal(Stream stream, const TruncatedNormalParams& params, const Affine32& affine,
                      std::uint64_t first_index, std::int64_t count, float* out) {
-  const D32 d32;
   const DF32 df;
   const VF32 offset = Constant(affine.offset), scale = Constant(affine.scale);
   const VF32 low = Constant(affine.low), high = Constant(affine.high);
-  const TruncatedZ z(params);
-  const auto value = [&](V32 word) HWY_ATTR {
-    return hn::Min(hn::Max(hn::Add(offset, hn::Mul(scale, z(word))), low), high);
-  };
+  const TruncatedZ truncated_z(params);
   ForEachState(stream, kValuePlane, first_index, count, out,
-               [&](V32 even, V32 odd, float* to) HWY_ATTR {
-                 hn::StoreU(value(hn::InterleaveLower(d32, even, odd)), df, to);
-                 hn::StoreU(value(hn::InterleaveUpper(d32, even, odd)), df, to + hn::Lanes(df));
+               [&]<int n>(const V32(&even)[n], const V32(&odd)[n], float* to) HWY_ATTR {
+                 V32 words[2 * n];
+                 Several<2 * n> z;
+                 NaturalOrder(even, odd, words);
+                 truncated_z(words, z);
+                 for (const VF32& value : z) {
+                   const VF32 x = hn::Add(offset, hn::Mul(scale, value));
+                   hn::StoreU(hn::Min(hn::Max(x, low), high), df, to);
+                   to += hn::Lanes(df);
+                 }
                });
 }
 
@@ -77,7 +102,7 @@ void TruncatedNormalOfWords(const TruncatedNormalParams& params, const std::uint
                             std::int64_t count, float* out) {
   const D32 d32;
   const DF32 df;
-  const TruncatedZ z(params);
+  const TruncatedZ truncated_z(params);
   const std::size_t lanes = hn::Lanes(d32);
   const auto n = static_cast<std::size_t>(count);
   for (std::size_t i = 0; i < n; i += lanes) {
@@ -85,7 +110,10 @@ void TruncatedNormalOfWords(const TruncatedNormalParams& params, const std::uint
     float values[hn::MaxLanes(df)];
     const std::size_t part = std::min(lanes, n - i);
     std::copy_n(words + i, part, in);
-    hn::StoreU(z(hn::LoadU(d32, in)), df, values);
+    const V32 vector[1] = {hn::LoadU(d32, in)};
+    Several<1> z;
+    truncated_z(vector, z);
+    hn::StoreU(z[0], df, values);
     std::copy_n(values, part, out + i);
   }
 }

@@ -69,30 +69,46 @@ HWY_INLINE VF32 FromUnsigned(V32 word) {
 #endif
 }
 
-template <std::size_t n>
-HWY_INLINE VF32 Horner(const float (&coefficients)[n], VF32 x) {
-  VF32 sum = Constant(coefficients[0]);
+// Several vectors at once: the kernels are chains of dependent operations, and the processor's
+// window is too small to find the next vector behind a whole chain. So each step is written for all
+// vectors of an iteration.
+template <int n>
+using Several = VF32[n];
+
+template <int n, std::size_t size>
+HWY_INLINE void Horner(const float (&coefficients)[size], const Several<n>& x, Several<n>& sum) {
+#pragma GCC unroll 8
+  for (int i = 0; i < n; ++i) sum[i] = Constant(coefficients[0]);
 #pragma GCC unroll 16
-  for (std::size_t i = 1; i < n; ++i) sum = hn::Add(hn::Mul(sum, x), Constant(coefficients[i]));
-  return sum;
+  for (std::size_t j = 1; j < size; ++j) {
+    const VF32 c = Constant(coefficients[j]);
+#pragma GCC unroll 8
+    for (int i = 0; i < n; ++i) sum[i] = hn::Add(hn::Mul(sum[i], x[i]), c);
+  }
 }
 
-// sqrt(-2 ln(U·2^-scale)) of a U ≤ 2^scale. Valid range, maximum error: scalar.cc.
-template <int scale>
-HWY_INLINE VF32 SqrtMinusTwoLog(VF32 u) {
+// sqrt(-2 ln(U·2^-scale)) of a U ≤ 2^scale. Valid range, maximum error: reference.h.
+template <int scale, int n>
+HWY_INLINE void SqrtMinusTwoLog(const Several<n>& u, Several<n>& result) {
   const D32 d32;
   constexpr std::uint32_t kLowBits = 0x3F280000;
   static_assert(kLogLow == 0.65625f);  // whose bits these are
-  const V32 offset = hn::Sub(hn::BitCast(d32, u),
-                             hn::Set(d32, kLowBits + (static_cast<std::uint32_t>(scale) << 23)));
-  const V32 exponent = hn::And(offset, hn::Set(d32, 0xFF800000));
-  const V32 mantissa = hn::Add(hn::And(offset, hn::Set(d32, 0x007FFFFF)), hn::Set(d32, kLowBits));
-  const VF32 f = hn::Sub(hn::BitCast(DF32(), mantissa), Constant(1.0f));
-  // The exponent times 2^23 as it lies there: a power of two moved to the constant changes no
-  // rounding.
-  const VF32 e = hn::ConvertTo(DF32(), hn::BitCast(DI32(), exponent));
-  return hn::Sqrt(
-      hn::Add(hn::Mul(f, Horner(kLog, f)), hn::Mul(e, Constant(kMinusTwoLn2 * 0x1p-23f))));
+  Several<n> f, e, polynomial;
+#pragma GCC unroll 8
+  for (int i = 0; i < n; ++i) {
+    const V32 offset = hn::Sub(hn::BitCast(d32, u[i]),
+                               hn::Set(d32, kLowBits + (static_cast<std::uint32_t>(scale) << 23)));
+    const V32 exponent = hn::And(offset, hn::Set(d32, 0xFF800000));
+    const V32 mantissa = hn::Add(hn::And(offset, hn::Set(d32, 0x007FFFFF)), hn::Set(d32, kLowBits));
+    f[i] = hn::Sub(hn::BitCast(DF32(), mantissa), Constant(1.0f));
+    // The exponent times 2^23 as it lies there: a power of two moved to the constant changes no
+    // rounding.
+    e[i] = hn::Mul(hn::ConvertTo(DF32(), hn::BitCast(DI32(), exponent)),
+                   Constant(kMinusTwoLn2 * 0x1p-23f));
+  }
+  Horner<n>(kLog, f, polynomial);
+#pragma GCC unroll 8
+  for (int i = 0; i < n; ++i) result[i] = hn::Sqrt(hn::Add(hn::Mul(f[i], polynomial[i]), e[i]));
 }
 
 // One lane per block, in 64-bit lanes whose high halves are unspecified.
@@ -173,6 +189,17 @@ class Philox {
   V64 key0_[10], key1_[10];
 };
 
+// The words of states in natural order, two vectors per state.
+template <int n>
+HWY_INLINE void NaturalOrder(const V32 (&even)[n], const V32 (&odd)[n], V32 (&words)[2 * n]) {
+  const D32 d32;
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) {
+    words[2 * i] = hn::InterleaveLower(d32, even[i], odd[i]);
+    words[2 * i + 1] = hn::InterleaveUpper(d32, even[i], odd[i]);
+  }
+}
+
 // Writes out[0, count) from a kernel that turns whole states into elements.
 //
 // emit(even, odd, T* out) gets the words of even index and those of odd index of a state, and
@@ -192,9 +219,18 @@ HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index
   const V64 order = hn::Add(hn::ShiftRight<1>(iota),
                             hn::And(half, hn::Sub(hn::Zero(d64), hn::And(iota, hn::Set(d64, 1)))));
 
-  const auto emit_state = [&](const PhiloxState& s, T* HWY_RESTRICT to) HWY_ATTR {
-    const V32 even = hn::OddEven(hn::DupEven(hn::BitCast(d32, s.c2)), hn::BitCast(d32, s.c0));
-    const V32 odd = hn::OddEven(hn::DupEven(hn::BitCast(d32, s.c3)), hn::BitCast(d32, s.c1));
+  const auto draw = [&]<int n>(const Philox& philox, const V64(&counters)[n],
+                               T* HWY_RESTRICT to) HWY_ATTR {
+    PhiloxState states[n];
+    philox.Draw(counters, states);
+    V32 even[n], odd[n];
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) {
+      even[i] =
+          hn::OddEven(hn::DupEven(hn::BitCast(d32, states[i].c2)), hn::BitCast(d32, states[i].c0));
+      odd[i] =
+          hn::OddEven(hn::DupEven(hn::BitCast(d32, states[i].c3)), hn::BitCast(d32, states[i].c1));
+    }
     emit(even, odd, to);
   };
 
@@ -215,10 +251,8 @@ HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index
     // The ragged ends go through a buffer, with the same operations.
     const auto ragged = [&]() HWY_ATTR {
       const V64 counters[1] = {blocks};
-      PhiloxState states[1];
-      philox.Draw(counters, states);
       T buffer[4 * hn::MaxLanes(d64)];
-      emit_state(states[0], buffer);
+      draw(philox, counters, buffer);
       const std::size_t part = n < state_size - skip ? n : state_size - skip;
       std::memcpy(out, buffer + skip, part * sizeof(T));
       out += part;
@@ -230,10 +264,7 @@ HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index
     for (; n >= kStates * state_size; n -= kStates * state_size, out += kStates * state_size) {
       const V64 next = hn::Add(blocks, step);
       const V64 counters[kStates] = {blocks, next};
-      PhiloxState states[kStates];
-      philox.Draw(counters, states);
-      emit_state(states[0], out);
-      emit_state(states[1], out + state_size);
+      draw(philox, counters, out);
       blocks = hn::Add(next, step);
     }
     while (n > 0) ragged();

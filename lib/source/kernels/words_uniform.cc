@@ -13,15 +13,18 @@ namespace weightinit::kernels::HWY_NAMESPACE {
 void Words(Stream stream, int plane, std::uint64_t first_index, std::span<std::uint32_t> out) {
   const D32 d32;
   ForEachState(stream, plane, first_index, static_cast<std::int64_t>(out.size()), out.data(),
-               [&](V32 even, V32 odd, std::uint32_t* to) HWY_ATTR {
-                 hn::StoreU(hn::InterleaveLower(d32, even, odd), d32, to);
-                 hn::StoreU(hn::InterleaveUpper(d32, even, odd), d32, to + hn::Lanes(d32));
+               [&]<int n>(const V32(&even)[n], const V32(&odd)[n], std::uint32_t* to) HWY_ATTR {
+                 V32 words[2 * n];
+                 NaturalOrder(even, odd, words);
+                 for (const V32& w : words) {
+                   hn::StoreU(w, d32, to);
+                   to += hn::Lanes(d32);
+                 }
                });
 }
 
 void Uniform(Stream stream, const Affine32& affine, std::uint64_t first_index, std::int64_t count,
              float* out) {
-  const D32 d32;
   const DF32 df;
   const VF32 offset = Constant(affine.offset), scale = Constant(affine.scale);
   const VF32 low = Constant(affine.low), high = Constant(affine.high);
@@ -32,9 +35,13 @@ void Uniform(Stream stream, const Affine32& affine, std::uint64_t first_index, s
     return hn::Min(hn::Max(hn::Add(offset, hn::Mul(scale, t)), low), high);
   };
   ForEachState(stream, kValuePlane, first_index, count, out,
-               [&](V32 even, V32 odd, float* to) HWY_ATTR {
-                 hn::StoreU(value(hn::InterleaveLower(d32, even, odd)), df, to);
-                 hn::StoreU(value(hn::InterleaveUpper(d32, even, odd)), df, to + hn::Lanes(df));
+               [&]<int n>(const V32(&even)[n], const V32(&odd)[n], float* to) HWY_ATTR {
+                 V32 words[2 * n];
+                 NaturalOrder(even, odd, words);
+                 for (const V32& w : words) {
+                   hn::StoreU(value(w), df, to);
+                   to += hn::Lanes(df);
+                 }
                });
 }
 
