@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fits the polynomials of PHILOX_V1 and writes lib/source/kernels/coefficients.h.
 
-  tools/fit_polynomials.py > lib/source/kernels/coefficients.h
+  tools/fit_polynomials.py | clang-format --assume-filename=a.h > lib/source/kernels/coefficients.h
 
 Needs mpmath. Each polynomial is a weighted minimax fit (Remez exchange, 40 digits), rounded to binary32; then single
 coefficients are moved by whole ulps as long as that lowers the largest error of the rounded polynomial. The program

@@ -4,6 +4,8 @@
 
 #include <bit>
 #include <cstdint>
+#include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "lib/source/kernels/kernels.h"
@@ -109,6 +111,13 @@ TEST(Selection, NamesWhatItTook) {
   EXPECT_FALSE(SelectKernels("").ignored);
   EXPECT_EQ(&KernelsFor("AVX9000"), AllKernels().back());
   EXPECT_TRUE(SelectKernels("AVX9000").ignored);
+}
+
+TEST(Selection, FollowsTheEnvironment) {
+  const char* const variable = std::getenv("WEIGHTINIT_SIMD");
+  const std::string requested = variable == nullptr ? "" : variable;
+  EXPECT_EQ(SelectionFromEnvironment().requested, requested);
+  EXPECT_EQ(&BestKernels(), &KernelsFor(requested));
 }
 
 }  // namespace
