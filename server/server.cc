@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -102,6 +103,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   if (absl::Status status = CheckAddresses(options.listen); !status.ok()) return status;
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  // gRPC's own health service brings no descriptor: with this one linked, reflection can answer
+  // clients that know no schema when they ask about health.
+  grpc::health::v1::HealthCheckRequest::descriptor();
 
   std::unique_ptr<Server> server(new Server(options, logger));
   grpc::ServerBuilder builder;

@@ -1,0 +1,154 @@
+#include "server/chunk_stream.h"
+
+#include <gtest/gtest.h>
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/unit/server/testing.h"
+
+namespace weightinit::server {
+namespace {
+
+constexpr std::int64_t kChunkBytes = 4096;
+
+std::string Sha256(const std::string& bytes) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
+  return std::string(digest, digest + sizeof digest);
+}
+
+class ChunkStreamTest : public ::testing::Test {
+ protected:
+  ChunkStream Stream(std::vector<PlannedSelection> selections, proto::Check check = {}) {
+    return ChunkStream(engine_, BufferPool::Create(kChunkBytes, 4), kChunkBytes,
+                       std::move(selections), check);
+  }
+
+  std::vector<Chunk> All(ChunkStream& stream) {
+    std::vector<Chunk> chunks;
+    for (;;) {
+      auto next = stream.Next({});
+      EXPECT_TRUE(next.ok()) << next.status();
+      if (!next.ok() || !next->has_value()) return chunks;
+      chunks.push_back(**std::move(next));
+    }
+  }
+
+  static std::string Bytes(const Chunk& chunk) {
+    return std::string(reinterpret_cast<const char*>(chunk.values.bytes().data()),
+                       chunk.values.bytes().size());
+  }
+
+  const Engine engine_{EngineOptions{.threads = 1}};
+};
+
+TEST_F(ChunkStreamTest, ChunksAreTheWholeInOrder) {
+  const auto plan = PlanOf({Tensor("w", {50, 60})});  // 12000 bytes: 2 full chunks and a rest
+  const BoundSelection whole = SelectAll(*plan)[0];
+  ChunkStream stream = Stream({{plan, whole}}, {.digest = true, .sha256 = true});
+  const std::vector<Chunk> chunks = All(stream);
+  ASSERT_EQ(chunks.size(), 3u);
+  std::string bytes;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    EXPECT_EQ(chunks[i].selection, 0u);
+    EXPECT_EQ(chunks[i].byte_offset, bytes.size());
+    EXPECT_EQ(chunks[i].header.has_value(), i == 0);
+    EXPECT_EQ(chunks[i].trailer.has_value(), i + 1 == chunks.size());
+    bytes += Bytes(chunks[i]);
+  }
+  EXPECT_EQ(chunks[0].values.bytes().size(), static_cast<std::size_t>(kChunkBytes));
+  EXPECT_EQ(bytes, Drawn(engine_, *plan, whole));
+  EXPECT_EQ(chunks[2].trailer->digest(), DigestOfDrawn(engine_, *plan, whole));
+  EXPECT_EQ(chunks[2].trailer->sha256(), Sha256(bytes));
+}
+
+TEST_F(ChunkStreamTest, TrailersHoldOnlyWhatWasAskedFor) {
+  const auto plan = PlanOf({Tensor("w", {3})});
+  ChunkStream stream = Stream({{plan, SelectAll(*plan)[0]}});
+  const std::vector<Chunk> chunks = All(stream);
+  ASSERT_EQ(chunks.size(), 1u);
+  EXPECT_FALSE(chunks[0].trailer->has_digest());
+  EXPECT_EQ(chunks[0].trailer->sha256(), "");
+}
+
+TEST_F(ChunkStreamTest, NothingIsOneChunkWithHeaderAndTrailer) {
+  const auto plan = PlanOf({Tensor("w", {3, 0}), Tensor("v", {5})});
+  BoundSelection cut = SelectAll(*plan)[1];
+  cut.first = 2;
+  cut.count = 0;
+  ChunkStream stream =
+      Stream({{plan, SelectAll(*plan)[0]}, {plan, cut}}, {.digest = true, .sha256 = true});
+  const std::vector<Chunk> chunks = All(stream);
+  ASSERT_EQ(chunks.size(), 2u);
+  for (const Chunk& chunk : chunks) {
+    EXPECT_TRUE(chunk.header.has_value());
+    ASSERT_TRUE(chunk.trailer.has_value());
+    EXPECT_TRUE(chunk.values.bytes().empty());
+    EXPECT_TRUE(chunk.trailer->has_digest());
+    EXPECT_EQ(chunk.trailer->digest(), 0u);
+    EXPECT_EQ(chunk.trailer->sha256(), Sha256(""));
+  }
+  EXPECT_EQ(chunks[1].selection, 1u);
+  EXPECT_EQ(chunks[1].byte_offset, 8u);
+}
+
+TEST_F(ChunkStreamTest, SelectionsFollowOneAnotherAndMayRepeat) {
+  const auto plan = PlanOf({Tensor("w", {3000}), Tensor("v", {7})});
+  const std::vector<BoundSelection> all = SelectAll(*plan);
+  ChunkStream stream =
+      Stream({{plan, all[1]}, {plan, all[0]}, {plan, all[1]}}, {.digest = true, .sha256 = false});
+  std::string bytes[3];
+  std::uint64_t digests[3] = {};
+  for (const Chunk& chunk : All(stream)) {
+    bytes[chunk.selection] += Bytes(chunk);
+    if (chunk.trailer) digests[chunk.selection] = chunk.trailer->digest();
+  }
+  EXPECT_EQ(bytes[0], Drawn(engine_, *plan, all[1]));
+  EXPECT_EQ(bytes[1], Drawn(engine_, *plan, all[0]));
+  EXPECT_EQ(bytes[2], bytes[0]);
+  EXPECT_EQ(digests[1], DigestOfDrawn(engine_, *plan, all[0]));
+  EXPECT_EQ(digests[2], digests[0]);
+}
+
+TEST_F(ChunkStreamTest, ResumesAtAnyElement) {
+  const auto plan = PlanOf({Tensor("w", {40, 100})});
+  const std::string whole = Drawn(engine_, *plan, SelectAll(*plan)[0]);
+  for (const std::int64_t first_byte : {4, 4092, 4096, 4100, 15996, 16000}) {
+    Selection selection;
+    selection.name = "w";
+    selection.first_byte = first_byte;
+    ChunkStream stream = Stream({{plan, Bind(*plan, selection, "").value()}});
+    std::string bytes;
+    for (const Chunk& chunk : All(stream)) {
+      EXPECT_EQ(chunk.byte_offset, static_cast<std::uint64_t>(first_byte) + bytes.size());
+      bytes += Bytes(chunk);
+    }
+    EXPECT_EQ(bytes, whole.substr(static_cast<std::size_t>(first_byte)));
+  }
+}
+
+TEST_F(ChunkStreamTest, ChunkSizeChangesNoBit) {
+  const auto plan = PlanOf({Tensor("w", {33, 77}), Tensor("q", {40, 40}, Orthogonal())});
+  for (const BoundSelection& whole : SelectAll(*plan)) {
+    const std::string expected = Drawn(engine_, *plan, whole);
+    for (const std::int64_t chunk_bytes : {8, 12, 1000, 4096, 1 << 20}) {
+      ChunkStream stream(engine_, BufferPool::Create(static_cast<std::size_t>(chunk_bytes), 4),
+                         chunk_bytes, {{plan, whole}}, {});
+      std::string bytes;
+      for (const Chunk& chunk : All(stream)) bytes += Bytes(chunk);
+      EXPECT_EQ(bytes, expected) << chunk_bytes;
+    }
+  }
+}
+
+TEST_F(ChunkStreamTest, CancellationStopsAMatrix) {
+  const auto plan = PlanOf({Tensor("q", {600, 600}, Orthogonal())});
+  ChunkStream stream = Stream({{plan, SelectAll(*plan)[0]}});
+  EXPECT_EQ(stream.Next([] { return true; }).status().code(), absl::StatusCode::kCancelled);
+}
+
+}  // namespace
+}  // namespace weightinit::server
