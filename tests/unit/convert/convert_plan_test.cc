@@ -145,7 +145,6 @@ TEST(Headers, SpeakOfTheWholeSlice) {
   Selection selection;
   selection.name = "w";
   selection.slice = Box{{Range{1, 2, std::nullopt}, Range{0, 3, 2}}};
-  selection.first_byte = 4;
   selection.dtype = DType::kFloat16;
   selection.first_byte = 2;
   const auto bound = Bind(*plan, selection, "");
@@ -163,7 +162,7 @@ TEST(Headers, SpeakOfTheWholeSlice) {
 TEST(Summaries, ComeBackEqual) {
   const auto plan = ResolveTensor(Tensor("w", {4, 6}, Normal()), 1);
   ASSERT_TRUE(plan.ok());
-  const auto bound = Bind(*plan, {.name = "w"}, "");
+  const BoundSelection bound = SelectAll(*plan)[0];
   Summary summary;
   summary.count = 24;
   summary.nan_count = 1;
@@ -180,7 +179,7 @@ TEST(Summaries, ComeBackEqual) {
   summary.histogram_high = 6;
   summary.histogram = {1, 20};
   summary.first = {0.25, -0.5};
-  const v1::SummarizeResponse message = SummaryToProto(*plan, *bound, summary, 99);
+  const v1::SummarizeResponse message = SummaryToProto(*plan, bound, summary, 99);
   EXPECT_EQ(message.digest(), 99u);
   EXPECT_EQ(message.shape_size(), 2);
   const Summary back = SummaryFromProto(message);

@@ -76,7 +76,9 @@ TEST(RecipeCache, ServesSeveralThreads) {
         const auto& plan = plans[static_cast<std::size_t>((i * 7 + t) % 16)];
         cache.Insert(plan);
         const auto found = cache.Find(plan->fingerprint);
-        if (found.ok()) EXPECT_EQ((*found)->fingerprint, plan->fingerprint);
+        if (found.ok()) {
+          EXPECT_EQ((*found)->fingerprint, plan->fingerprint);
+        }
       }
     });
   }
