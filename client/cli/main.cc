@@ -1,8 +1,12 @@
 // The program `weightinit`: commands that draw, explain and check initial weights, in this process
 // or on a server.
 #include <malloc.h>
+#include <signal.h>
 
 #include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -142,6 +146,9 @@ int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
+  // A file beyond `ulimit -f` is an error to report, after which the temporary file is removed, not
+  // the end of the program.
+  signal(SIGXFSZ, SIG_IGN);
   // What goes wrong with a connection comes back as a status; gRPC's own lines would double it.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
 

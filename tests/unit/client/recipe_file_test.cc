@@ -1,0 +1,325 @@
+// Recipes in YAML and JSON: what is read, and that every refusal names file, line and path.
+#include "client/formats/recipe_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+#include <string>
+
+#include "client/formats/document.h"
+#include "weightinit/plan.h"
+#include "weightinit/status.h"
+
+namespace weightinit::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+Recipe Parsed(const std::string& text) {
+  absl::StatusOr<RecipeFile> file = ParseRecipeFile(text, "r.yaml");
+  EXPECT_TRUE(file.ok()) << file.status();
+  return file.ok() ? file->recipe : Recipe{};
+}
+
+std::string Refusal(const std::string& text) {
+  absl::StatusOr<RecipeFile> file = ParseRecipeFile(text, "r.yaml");
+  EXPECT_FALSE(file.ok());
+  EXPECT_EQ(file.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(file.status().message());
+}
+
+TEST(RecipeFile, ReadsEveryField) {
+  const Recipe recipe = Parsed(R"(
+generator: philox_v1
+seed: 18446744073709551615
+default_dtype: bfloat16
+constants: {layers: 12, eps: 1e-5}
+tensors:
+  - name: fc1.weight
+    shape: [120, 400]
+    dtype: float32
+    init: normal(std=0.02)
+    fan: {layout: in_out, transposed: true, groups: 2, in_axes: [-2], out_axes: [1],
+          batch_axes: [0], fan_in: 3, fan_out: 4.5, fans_of: weight}
+    module: Linear
+    buffer: true
+    draw_name: ""
+    subsequence: 7
+    seed: 8
+    scale: 0.5
+rules:
+  - {name_regex: '.*\.bias', module: Linear, init: zeros, scale: "1/layers", seed: 3, may_be_idle: true}
+  - {module: Skipped, skip: true}
+renames:
+  - {name_regex: 'model\.(.*)', rewrite: '\1'}
+allow_uncovered: true
+allow_idle: true
+)");
+  EXPECT_EQ(recipe.seed, std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(recipe.default_dtype, DType::kBFloat16);
+  EXPECT_EQ(recipe.constants, (std::map<std::string, double>{{"layers", 12}, {"eps", 1e-5}}));
+  ASSERT_EQ(recipe.tensors.size(), 1u);
+  TensorSpec tensor;
+  tensor.name = "fc1.weight";
+  tensor.shape = {120, 400};
+  tensor.dtype = DType::kFloat32;
+  tensor.init = Normal{.std = 0.02};
+  tensor.fan = FanGeometry{.layout = FanLayout::kInOut,
+                           .transposed = true,
+                           .groups = 2,
+                           .in_axes = {-2},
+                           .out_axes = {1},
+                           .batch_axes = {0},
+                           .fan_in = 3,
+                           .fan_out = 4.5,
+                           .fans_of = "weight"};
+  tensor.module = "Linear";
+  tensor.buffer = true;
+  tensor.draw_name = "";
+  tensor.subsequence = 7;
+  tensor.seed = 8;
+  tensor.scale = 0.5;
+  EXPECT_EQ(recipe.tensors[0], tensor);
+  ASSERT_EQ(recipe.rules.size(), 2u);
+  Rule rule;
+  rule.name_regex = ".*\\.bias";
+  rule.module = "Linear";
+  rule.init = Zeros{};
+  rule.scale = "1/layers";
+  rule.seed = 3;
+  rule.may_be_idle = true;
+  EXPECT_EQ(recipe.rules[0], rule);
+  EXPECT_TRUE(recipe.rules[1].skip);
+  EXPECT_THAT(recipe.renames, ElementsAre(Rename{"model\\.(.*)", "\\1"}));
+  EXPECT_TRUE(recipe.allow_uncovered);
+  EXPECT_TRUE(recipe.allow_idle);
+}
+
+TEST(RecipeFile, ReadsTheJsonOfTheMessage) {
+  const Recipe recipe = Parsed(R"({
+	"seed": "18446744073709551615", "defaultDtype": "FLOAT16",
+	"generator": {"philoxV1": {}},
+	"tensors": [{"name": "a\u00e9", "shape": ["2", 3], "drawName": "b",
+	             "init": {"kaimingUniform": {"mode": "FAN_OUT", "negativeSlope": 0.25}}}],
+	"rules": [{"nameRegex": "x", "init": {"zeros": {}}, "mayBeIdle": true}]
+})");
+  EXPECT_EQ(recipe.seed, std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(recipe.default_dtype, DType::kFloat16);
+  EXPECT_EQ(recipe.tensors[0].name, "aé");
+  EXPECT_EQ(recipe.tensors[0].shape, (Shape{2, 3}));
+  EXPECT_EQ(recipe.tensors[0].draw_name, "b");
+  EXPECT_EQ(recipe.tensors[0].init,
+            Initializer(KaimingUniform{.mode = FanMode::kFanOut, .negative_slope = 0.25}));
+  EXPECT_EQ(recipe.rules[0].init, Initializer(Zeros{}));
+}
+
+TEST(RecipeFile, InitializersAsTextAndAsMappingAreEqual) {
+  constexpr std::pair<const char*, const char*> kForms[] = {
+      {"\"truncated_normal(std=0.02, low=-3, high=3)\"",
+       "{truncated_normal: {std: 0.02, low: -3, high: 3}}"},
+      {"ones", "{ones: {}}"},
+      {"ones", "{ones: }"},
+      {"\"truncated_normal(low=-inf)\"", "{truncatedNormal: {low: -.inf}}"},
+      {"\"truncated_normal(low=-inf)\"", "{truncatedNormal: {low: -Infinity}}"},
+      {"\"truncated_normal(correct_variance=true)\"", "{trunc_normal_: {correctVariance: true}}"},
+      {"\"xavier_normal(nonlinearity=conv_transpose2d)\"",
+       "{XAVIER_NORMAL: {nonlinearity: Conv_Transpose2d}}"},
+  };
+  for (const auto& [text, mapping] : kForms) {
+    const Recipe a = Parsed(std::string("rules: [{init: ") + text + "}]");
+    const Recipe b = Parsed(std::string("rules: [{init: ") + mapping + "}]");
+    ASSERT_EQ(a.rules.size(), 1u) << text;
+    EXPECT_EQ(a, b) << text << " " << mapping;
+  }
+}
+
+TEST(RecipeFile, NumbersInWords) {
+  const Recipe recipe =
+      Parsed("constants: {a: .inf, b: -.INF, c: Infinity, d: '-Infinity', e: .nan, f: +1.5}");
+  EXPECT_EQ(recipe.constants.at("a"), HUGE_VAL);
+  EXPECT_EQ(recipe.constants.at("b"), -HUGE_VAL);
+  EXPECT_EQ(recipe.constants.at("c"), HUGE_VAL);
+  EXPECT_EQ(recipe.constants.at("d"), -HUGE_VAL);
+  EXPECT_TRUE(std::isnan(recipe.constants.at("e")));
+  EXPECT_EQ(recipe.constants.at("f"), 1.5);
+}
+
+TEST(RecipeFile, EmptyTextIsNoneAsInTheMessage) {
+  const Recipe recipe = Parsed("rules: [{name_regex: '', module: Linear, init: zeros}]");
+  EXPECT_FALSE(recipe.rules[0].name_regex.has_value());
+}
+
+TEST(RecipeFile, HonestAliases) {
+  const Recipe recipe = Parsed(
+      "tensors:\n  - {name: a, shape: &s [2, 3], init: &i {normal: {std: 0.5}}}\n"
+      "  - {name: b, shape: *s, init: *i}\n");
+  EXPECT_EQ(recipe.tensors[1].shape, (Shape{2, 3}));
+  EXPECT_EQ(recipe.tensors[1].init, Initializer(Normal{.std = 0.5}));
+}
+
+TEST(RecipeFile, PartsThatTheLibraryRefusesAreHandedOn) {
+  EXPECT_TRUE(Parsed("draws: [{name: a}]").has_draws);
+  EXPECT_TRUE(Parsed("tensors: [{name: a, view: {tied_to: b}}]").tensors[0].has_view);
+  EXPECT_TRUE(Parsed("rules: [{view: {}}]").rules[0].has_view);
+}
+
+TEST(RecipeFile, RefusalsNameFileLineAndPath) {
+  struct Case {
+    const char* text;
+    const char* refusal;
+  };
+  constexpr Case kCases[] = {
+      {"seeds: 1\n", "r.yaml:1: seeds: unknown key; did you mean 'seed'?"},
+      {"seed: 1\n\ntensors:\n  - {name: a, shap: [1]}\n",
+       "r.yaml:4: tensors[0].shap: unknown key; did you mean 'shape'?"},
+      {"seed: 1\nseed: 2\n", "r.yaml:2: seed: given twice; first in line 1"},
+      {"rules:\n- nameRegex: a\n  name_regex: b\n",
+       "r.yaml:3: rules[0].name_regex: given twice; first in line 2"},
+      {"rules:\n- {init: zeros,\n   fan: {fan_in: 1, fan_in: 2}}\n",
+       "r.yaml:3: rules[0].fan.fan_in: given twice"},
+      {"rules:\n- init: {normal: {std: 1, std: 2}}\n",
+       "r.yaml:2: rules[0].init.normal.std: given twice"},
+      {"constants:\n  a: 1\n  a: 2\n", "r.yaml:3: constants[\"a\"]: given twice"},
+      {"seed: -1\n", "r.yaml:1: seed: '-1' is not a whole number from 0 to 18446744073709551615"},
+      {"seed: 18446744073709551616\n", "r.yaml:1: seed: '18446744073709551616' is not"},
+      {"seed: 1.5\n", "r.yaml:1: seed: '1.5' is not a whole number"},
+      {"seed: [1]\n", "r.yaml:1: seed: a list is not a whole number"},
+      {"seed:\n", "r.yaml:1: seed: nothing is not a whole number"},
+      {"tensors: [{shape: [1, x]}]\n", "r.yaml:1: tensors[0].shape[1]: 'x' is not a whole number"},
+      {"tensors: {name: a}\n", "r.yaml:1: tensors: a mapping is not a list"},
+      {"tensors:\n- a\n", "r.yaml:2: tensors[0]: 'a' is not a mapping"},
+      {"tensors:\n- {name: [a]}\n", "r.yaml:2: tensors[0].name: a list is not a text"},
+      {"tensors: [{scale: fast}]\n", "r.yaml:1: tensors[0].scale: 'fast' is not a number"},
+      {"tensors: [{scale: 1e999}]\n", "r.yaml:1: tensors[0].scale: '1e999' is not a number"},
+      {"tensors: [{buffer: 1}]\n", "r.yaml:1: tensors[0].buffer: '1' is not true or false"},
+      {"tensors: [{buffer: 'true'}]\n", "r.yaml:1: tensors[0].buffer: 'true' is not true"},
+      {"default_dtype: float33\n", "r.yaml:1: default_dtype: "},
+      {"tensors: [{fan: {layout: OUT}}]\n",
+       "r.yaml:1: tensors[0].fan.layout: 'OUT' is not OUT_IN or IN_OUT"},
+      {"rules:\n  - init: zeros\n  - init: normall\n", "r.yaml:3: rules[1].init: "},
+      {"rules:\n  - {init: \"normal(sd=1)\"}\n", "r.yaml:2: rules[0].init"},
+      {"rules:\n  - init: {normal: {}, zeros: {}}\n", "r.yaml:2: rules[0].init: a mapping is not"},
+      {"rules:\n  - init: {normal: 3}\n", "r.yaml:2: rules[0].init.normal: '3' is not a mapping"},
+      {"rules:\n  - init: {normal: {std: '1, mean=5'}}\n",
+       "r.yaml:2: rules[0].init.normal.std: '1, mean=5' is not a number or a name"},
+      {"rules:\n  - init: {\"zeros(\": {}}\n", "r.yaml:2: rules[0].init: 'zeros(' is not the name"},
+      {"rules:\n  - init: [zeros]\n", "r.yaml:2: rules[0].init: a list is not an initializer"},
+      {"generator: {torch_cpu: {variant: AVX2}}\n", "r.yaml:1: generator: parameters of"},
+      {"generator: mersenne\n", "r.yaml:1: generator: "},
+      // In flow style a comma ends the text: the quotes are missing.
+      {"rules:\n  - {init: normal(mean=0, std=1)}\n", "r.yaml:2: rules[0].std=1)"},
+      {"seed: 1\n---\nseed: 2\n", "r.yaml:2: a second document in one file"},
+      {"", "r.yaml:1: "},
+      {"a: [\n", "r.yaml:"},
+      {"seed: *a\n", "r.yaml:1: "},
+      {"seed: &a\n  - *a\n", "r.yaml:2: an alias to what holds it"},
+      {"? [a]\n: b\n", "r.yaml:1: a key that is not a text"},
+      {"a: \"\\q\"\n", "r.yaml:1: "},
+  };
+  for (const Case& c : kCases) EXPECT_THAT(Refusal(c.text), StartsWith(c.refusal)) << c.text;
+}
+
+TEST(RecipeFile, DepthIsBounded) {
+  for (const char bracket : {'[', '{'}) {
+    const std::string text = "a: " + std::string(1'000'000, bracket);
+    EXPECT_THAT(Refusal(text), HasSubstr("more than 32 levels"));
+  }
+  std::string keys;
+  for (int i = 0; i < 100; ++i) keys += std::string(static_cast<std::size_t>(i), ' ') + "a:\n";
+  EXPECT_THAT(Refusal(keys), HasSubstr("more than 32 levels"));
+}
+
+TEST(RecipeFile, AliasesOfAliasesAreBounded) {
+  const std::string text =
+      "tensors: &x0 [{name: a},{name: a},{name: a},{name: a},{name: a},{name: a}]\n";
+  EXPECT_TRUE(ParseRecipeFile(text, "r.yaml").ok());
+  std::string bomb = "rules:\n- fan: {in_axes: &x [";
+  for (int i = 0; i < 5000; ++i) bomb += "1,";
+  bomb += "1]}\n";
+  for (int i = 0; i < 5000; ++i) bomb += "- fan: {in_axes: *x}\n";
+  EXPECT_THAT(Refusal(bomb), HasSubstr("aliases of this file expand to more than"));
+}
+
+TEST(RecipeFile, SizeIsBounded) {
+  const std::string text(Document::kMaxFileBytes + 1, ' ');
+  EXPECT_THAT(Refusal(text), HasSubstr("bytes; at most"));
+}
+
+TEST(RecipeFile, ErrorsOfTheLibraryGetTheirLines) {
+  absl::StatusOr<RecipeFile> file = ParseRecipeFile(
+      "tensors:\n"
+      "  - {name: a, shape: [2, 3]}\n"
+      "rules:\n"
+      "  - name_regex: a\n"
+      "    init:\n"
+      "      normal:\n"
+      "        std: -1\n",
+      "r.yaml");
+  ASSERT_TRUE(file.ok()) << file.status();
+  const RecipeOrigin origin{.tensors = file->document, .rules = file->document, .rules_in_file = 1};
+  const absl::Status status = WithLines(Resolve(file->recipe).status(), origin);
+  EXPECT_THAT(std::string(status.message()), StartsWith("r.yaml:7: rules[0].init.normal.std: "));
+  ASSERT_EQ(FieldViolations(status).size(), 1u);
+  EXPECT_EQ(FieldViolations(status)[0].field, "rules[0].init.normal.std");
+}
+
+TEST(RecipeFile, EveryViolationGetsItsOwnLine) {
+  absl::StatusOr<RecipeFile> file = ParseRecipeFile(
+      "tensors:\n"
+      "  - {name: a, shape: [2]}\n"
+      "  - {name: b, shape: [2]}\n",
+      "m.yaml");
+  ASSERT_TRUE(file.ok()) << file.status();
+  const RecipeOrigin origin{.tensors = file->document, .rules = file->document};
+  const absl::Status status = WithLines(Resolve(file->recipe).status(), origin);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("\n  m.yaml:2: tensors[0]: "));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("\n  m.yaml:3: tensors[1]: "));
+}
+
+TEST(RecipeFile, RulesFromTheCommandLineAreNamedSo) {
+  const absl::Status status = FieldError("rules[2].init.normal.std", "-1 is negative");
+  EXPECT_EQ(WithLines(status, {.tensors = nullptr, .rules = nullptr, .rules_in_file = 2}).message(),
+            "--init: rules[2].init.normal.std: -1 is negative");
+  EXPECT_EQ(WithLines(status, {.tensors = nullptr, .rules = nullptr, .rules_in_file = 3}).message(),
+            "rules[2].init.normal.std: -1 is negative");
+}
+
+TEST(RecipeFile, ReadyRecipesResolve) {
+  for (const auto& entry : std::filesystem::directory_iterator(WEIGHTINIT_SOURCE_DIR "/recipes")) {
+    if (entry.path().extension() != ".yaml") continue;
+    absl::StatusOr<RecipeFile> file = LoadRecipeFile(entry.path());
+    ASSERT_TRUE(file.ok()) << file.status();
+    const absl::StatusOr<ModelPlan> plan = Resolve(file->recipe);
+    ASSERT_TRUE(plan.ok()) << entry.path() << ": " << plan.status();
+    EXPECT_TRUE(plan->warnings.empty()) << entry.path();
+    EXPECT_EQ(plan->tensors.size(), file->recipe.tensors.size());
+  }
+}
+
+TEST(RecipeFile, ErrorsOfTheFileNameIt) {
+  EXPECT_EQ(LoadRecipeFile("/nonexistent/r.yaml").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(LoadRecipeFile("/").status().message()), StartsWith("/: is a directory"));
+}
+
+TEST(Document, LineOfTheDeepestPartThatExists) {
+  const absl::StatusOr<Document> document =
+      Document::Parse("a:\n  - b: 1\n    camelCase:\n      - 2\n      - 3\n", "r.yaml");
+  ASSERT_TRUE(document.ok());
+  EXPECT_EQ(document->LineOf(""), 1);
+  EXPECT_EQ(document->LineOf("a[0].b"), 2);
+  EXPECT_EQ(document->LineOf("a[0].camel_case[1]"), 5);
+  EXPECT_EQ(document->LineOf("a[0].camel_case[7]"), 4);
+  EXPECT_EQ(document->LineOf("a[0].b.c.d[3]"), 2);
+  EXPECT_EQ(document->LineOf("a[99999999999999999999]"), 2);
+  EXPECT_EQ(document->LineOf("a[x"), 2);
+}
+
+}  // namespace
+}  // namespace weightinit::client
