@@ -84,10 +84,14 @@ std::vector<std::pair<std::string, double>> Numbers(const Distribution& distribu
             return Result{{"mean", d.mean}, {"std", d.std}};
           },
           [](const TruncatedNormalWith& d) {
+            // The last three are what the kernel draws from (docs/philox-v1.md §2).
             Result result{{"mean", d.mean},
                           {"std", d.std},
                           {"low_sigma", d.low_sigma},
-                          {"high_sigma", d.high_sigma}};
+                          {"high_sigma", d.high_sigma},
+                          {"below_low", NormalCdf(d.low_sigma)},
+                          {"above_high", NormalCdf(-d.high_sigma)},
+                          {"between", NormalProbability(d.low_sigma, d.high_sigma)}};
             if (d.clamp.has_value()) {
               result.emplace_back("clamp_low", d.clamp->first);
               result.emplace_back("clamp_high", d.clamp->second);
