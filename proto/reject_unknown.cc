@@ -31,8 +31,7 @@ class Search {
     reflection.ListFields(message, &fields);
     for (const FieldDescriptor* field : fields) {
       if (Full()) return;
-      VisitField(message, reflection, *field,
-                 path.empty() ? field->name() : path + "." + field->name());
+      VisitField(message, reflection, *field, Child(path, *field));
     }
   }
 

@@ -102,7 +102,7 @@ TEST(Plans, ReportGapsAsData) {
 }
 
 TEST(Plans, MessagesKeepTheirSize) {
-  constexpr std::size_t kMaxBytes = 4096;
+  constexpr std::size_t kMaxBytes = 2048;
   Recipe recipe;
   for (int i = 0; i < 300; ++i) {
     recipe.tensors.push_back(Tensor("layers." + std::to_string(i) + ".weight", {8, 8}, Normal()));

@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdint>
+#include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -62,6 +65,12 @@ class Process {
       line += c;
     }
     return line;
+  }
+
+  std::int64_t ResidentBytes() const {
+    std::int64_t total = 0, resident = 0;
+    std::ifstream("/proc/" + std::to_string(pid_) + "/statm") >> total >> resident;
+    return resident * sysconf(_SC_PAGESIZE);
   }
 
   void Signal(int signal) const { kill(pid_, signal); }
@@ -145,6 +154,35 @@ TEST(Process, DrainsBeforeItStops) {
       v1::WeightInitService::NewStub(channel)->GetCapabilities(&context, {}, &response).ok());
   EXPECT_EQ(server.Wait(), 0);
   EXPECT_GE(Clock::now() - start, Milliseconds(1000));
+}
+
+TEST(Process, SlowReadersHoldAFewChunksEach) {
+  constexpr std::int64_t kChunkBytes = 1 << 20;
+  constexpr std::int64_t kStreams = 32;
+  Process server({"--listen", "127.0.0.1:0", "--drain-delay", "0", "--shutdown-grace", "0"});
+  const auto channel =
+      grpc::CreateChannel(AddressIn(server.Line()), grpc::InsecureChannelCredentials());
+  const auto stub = v1::WeightInitService::NewStub(channel);
+  v1::InitializeTensorRequest request;
+  request.mutable_tensor()->add_shape(std::int64_t{1} << 37);  // 512 GiB
+  request.mutable_tensor()->mutable_init()->mutable_normal();
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::WeightChunk>>> readers;
+  const auto open = [&] {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    readers.push_back(stub->InitializeTensor(contexts.back().get(), request));
+    v1::WeightChunk chunk;
+    EXPECT_TRUE(readers.back()->Read(&chunk));
+  };
+  open();  // whatever is allocated once
+  const std::int64_t before = server.ResidentBytes();
+  for (std::int64_t i = 0; i < kStreams; ++i) open();
+  std::this_thread::sleep_for(Milliseconds(1000));
+  // At most 2 chunks by design; 1 more for what gRPC and the allocator add.
+  EXPECT_LT(server.ResidentBytes() - before, kStreams * 3 * kChunkBytes);
+  for (const auto& context : contexts) context->TryCancel();
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.Wait(), 0);
 }
 
 TEST(Process, SecondSignalEndsAtOnceAndRemovesTheSocket) {
