@@ -92,7 +92,7 @@ absl::StatusOr<Initializer> InitFlags::Parse() const {
     return UsageError(first + " stands beside --init '" + init_ +
                       "'; put the parameter into the parentheses");
   }
-  return ParseInitializer(parameters.empty() ? init_ : init_ + "(" + parameters + ")", "--init");
+  return ParseInitializer(parameters.empty() ? init_ : init_ + "(" + parameters + ")");
 }
 
 }  // namespace weightinit::client

@@ -38,6 +38,7 @@ void Session::Print(std::string_view text) const {
 
 void Session::Note(std::string_view text) const {
   if (flags_.quiet) return;
+  std::fflush(stdout);  // in the order in which things were said
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
@@ -49,6 +50,7 @@ int Session::Fail(const absl::Status& status) const {
   const std::string message(status.message());
   const std::string text =
       err_.Red("weightinit:") + " " + Printable(message, /*keep_newlines=*/true) + "\n";
+  std::fflush(stdout);
   std::fwrite(text.data(), 1, text.size(), stderr);
   if (flags_.json) {
     const auto replace = nlohmann::json::error_handler_t::replace;

@@ -104,6 +104,11 @@ class TreeBuilder final : public YAML::EventHandler {
         document_->nodes_[node].kind != Document::Kind::kScalar) {
       throw Refusal{mark.line + 1, "a key that is not a text"};
     }
+    // yaml-cpp finds an empty value where the next thing begins; people look for it at its key.
+    Document::Node& child = document_->nodes_[node];
+    if (parent.kind == Document::Kind::kMap && child.kind == Document::Kind::kNull) {
+      child.line = document_->nodes_[parent.children.back()].line;
+    }
     parent.children.push_back(node);
   }
 

@@ -209,6 +209,14 @@ absl::Status Read(Context& context, const Value& value, const std::string& path,
     return context.Expected(value, path, "an initializer, as in \"normal(std=0.02)\"");
   }
   absl::StatusOr<Initializer> init = ParseInitializer(text, path);
+  if (!init.ok() && !value.quoted() && text.find('(') != std::string::npos &&
+      text.find(')') == std::string::npos) {
+    return context.Error(value, path,
+                         "'" + text +
+                             "' ends too early: inside { } and [ ] a comma ends a text "
+                             "without quotes; write \"" +
+                             text + ", …)\"");
+  }
   if (!init.ok()) return Located(context, value, path, init.status());
   out = *init;
   return absl::OkStatus();

@@ -53,8 +53,7 @@ TEST(SafetensorsLayout, MetadataComesFirst) {
   EXPECT_EQ(
       Head(entries, {{"format", "pt"}, {"b", "\"\n"}}),
       Sized(
-          R"({"__metadata__":{"b":"\"\n","format":"pt"},"a":{"dtype":"BOOL","shape":[],"data_offsets":[0,1]}})"
-          "   "));
+          R"({"__metadata__":{"b":"\"\n","format":"pt"},"a":{"dtype":"BOOL","shape":[],"data_offsets":[0,1]}})"));
 }
 
 TEST(SafetensorsLayout, WiderTypesFirstThenNames) {
@@ -80,7 +79,9 @@ TEST(SafetensorsLayout, WiderTypesFirstThenNames) {
                                             "e4m3", "e5m2", "u8", "bool"));
   for (std::size_t i = 0; i < std::size(entries); ++i) {
     for (const SafetensorsTensor& tensor : header->tensors) {
-      if (tensor.name == entries[i].name) EXPECT_EQ(tensor.begin, layout->offsets[i]);
+      if (tensor.name == entries[i].name) {
+        EXPECT_EQ(tensor.begin, layout->offsets[i]);
+      }
     }
   }
   EXPECT_EQ(layout->head.size() % 8, 0u);
