@@ -57,7 +57,7 @@ int ServeUntilSignalled(Server& server, const ServerOptions& options, const Logg
   server.SetNotServing();
   if (WaitForStopSignal(options.drain_delay)) ExitAtOnce(server, logger);
 
-  logger.Log(LogLevel::kInfo, "stopping: no more calls",
+  logger.Log(LogLevel::kInfo, "stopping: no new streams",
              {{"shutdown_grace_ms", options.shutdown_grace.count()},
               {"streams", server.active_streams()}});
   {

@@ -18,8 +18,8 @@ void BlockStopSignals();
 bool WaitForStopSignal(std::chrono::milliseconds time);
 
 // Waits for SIGTERM or SIGINT. Then: health turns NOT_SERVING; --drain-delay passes, in which calls
-// are answered as before; no more calls are accepted, and running streams end within
-// --shutdown-grace. Returns the exit status, 0. A second signal ends the process at once, with 1.
+// are answered as before; new streams are refused, and running ones end within --shutdown-grace.
+// Returns the exit status, 0. A second signal ends the process at once, with 1.
 //
 // REQUIRES: BlockStopSignals was called
 int ServeUntilSignalled(Server& server, const ServerOptions& options, const Logger& logger);

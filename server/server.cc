@@ -145,20 +145,34 @@ void Server::SetNotServing() { server_->GetHealthCheckService()->Shutdown(); }
 
 void Server::Shutdown(std::chrono::milliseconds grace) {
   if (server_ == nullptr) return;
-  const auto deadline = std::chrono::system_clock::now() + grace;
-  // gRPC waits for every call, and a client's Watch of the health service never ends by itself.
-  // Once no stream of ours has run for a while, whatever is left is cut off.
+  const auto end = std::chrono::steady_clock::now() + grace;
+  service_->RefuseStreams();
+  WaitForStreams(end);
+  // gRPC waits for every call, and a client's Watch of the health service never ends by itself:
+  // whatever is left after our own streams is cut off.
   const std::jthread hasten([this](const std::stop_token& stop) {
-    constexpr std::chrono::milliseconds kPoll{50};
-    constexpr int kQuietPolls = 10;
-    for (int quiet = 0; quiet < kQuietPolls; ++quiet) {
-      if (stop.stop_requested()) return;
-      if (active_streams() > 0) quiet = 0;
+    constexpr std::chrono::milliseconds kPoll{20};
+    constexpr int kQuietPolls = 25;
+    for (int i = 0; i < kQuietPolls && !stop.stop_requested(); ++i) {
       std::this_thread::sleep_for(kPoll);
     }
     if (!stop.stop_requested()) grpc_server_cancel_all_calls(server_->c_server());
   });
-  server_->Shutdown(deadline);
+  server_->Shutdown();
+}
+
+void Server::WaitForStreams(std::chrono::steady_clock::time_point end) const {
+  // gRPC closes a connection when its last stream has been handed to the system. If the peer is
+  // still reading then, and says so by a window update, the system drops what has not left yet. So
+  // connections stay open until the readers have had time.
+  constexpr std::chrono::milliseconds kLinger{1000};
+  constexpr std::chrono::milliseconds kPoll{10};
+  for (auto now = std::chrono::steady_clock::now(); now < end;
+       now = std::chrono::steady_clock::now()) {
+    const bool is_quiet = active_streams() == 0 && service_->last_stream_end() < now - kLinger;
+    if (is_quiet) return;
+    std::this_thread::sleep_for(kPoll);
+  }
 }
 
 void Server::RemoveSockets() const {

@@ -43,8 +43,8 @@ class Server {
   // balances the load needs time to see it.
   void SetNotServing();
 
-  // Accepts no more calls, lets running streams end within `grace`, cancels those left. Returns
-  // when all is quiet.
+  // Refuses new streams, lets running ones end within `grace`, cancels those left, and closes the
+  // connections. Returns when all is quiet.
   void Shutdown(std::chrono::milliseconds grace);
 
   // Removes the sockets of unix: addresses, as Shutdown does; for a process about to end at once.
@@ -52,6 +52,9 @@ class Server {
 
  private:
   Server(const ServerOptions& options, const Logger& logger);
+
+  // Until no stream runs and the last bytes have had time to leave, or until `end`.
+  void WaitForStreams(std::chrono::steady_clock::time_point end) const;
 
   std::vector<std::string> addresses_;
   std::unique_ptr<WeightInitService> service_;

@@ -29,6 +29,12 @@ absl::Status Busy(int max_streams) {
        .retry_delay = kBusyRetryDelay});
 }
 
+absl::Status Draining() {
+  return proto::WithDetails(
+      absl::UnavailableError("this server is about to stop; another takes the call"),
+      {.reason = std::string(proto::kDraining), .metadata = {}, .retry_delay = kBusyRetryDelay});
+}
+
 void AddLimit(v1::GetCapabilitiesResponse& response, std::string_view name, std::int64_t value,
               std::string_view unit, std::string_view flag, std::string_view description) {
   v1::GetCapabilitiesResponse::Limit& limit = *response.add_limits();
@@ -53,6 +59,7 @@ WeightInitService::WeightInitService(const ServerOptions& options, StreamObserve
 template <typename Message>
 grpc::ServerWriteReactor<Message>* WeightInitService::Stream(
     std::string_view call, std::unique_ptr<Producer<Message>> producer) {
+  if (is_draining_.load()) return new RefusingReactor<Message>(Draining());
   StreamSlots::Slot slot = slots_.TryTake();
   if (slot == nullptr) return new RefusingReactor<Message>(Busy(slots_.max()));
   auto* reactor = new StreamReactor<Message>(pool_, std::move(producer), std::move(slot),

@@ -2,6 +2,8 @@
 #ifndef WEIGHTINIT_SERVER_SERVICE_H_
 #define WEIGHTINIT_SERVER_SERVICE_H_
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -49,8 +51,13 @@ class WeightInitService final : public WeightInitServiceBase {
                                             const v1::GetCapabilitiesRequest* request,
                                             v1::GetCapabilitiesResponse* response) override;
 
+  // From now on new streams are refused with UNAVAILABLE, reason DRAINING. Running ones go on.
+  void RefuseStreams() { is_draining_.store(true); }
+
   // Streams that run at the moment.
   int active_streams() const { return slots_.taken(); }
+  // When a stream last ended.
+  std::chrono::steady_clock::time_point last_stream_end() const { return slots_.last_release(); }
   // Threads that draw.
   int threads() const { return pool_.threads(); }
 
@@ -65,6 +72,7 @@ class WeightInitService final : public WeightInitServiceBase {
   const std::shared_ptr<BufferPool> buffers_;
   RequestResolver resolver_;
   StreamSlots slots_;
+  std::atomic<bool> is_draining_{false};
   WorkerPool pool_;  // last: its threads use all of the above
 };
 

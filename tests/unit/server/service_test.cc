@@ -428,9 +428,13 @@ TEST_F(ServiceTest, RunningStreamsEndWithinTheGrace) {
   ASSERT_TRUE(reader->Read(&chunk));
   std::size_t bytes = chunk.values().size();
   std::thread shutdown([this] { server_->Shutdown(Milliseconds(60'000)); });
-  std::this_thread::sleep_for(Milliseconds(700));  // longer than the server waits for quiet
+  std::this_thread::sleep_for(Milliseconds(300));
+  const absl::Status refused = Call(Request(1)).status;
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(proto::DetailsOf(refused).reason, "DRAINING");
   while (reader->Read(&chunk)) bytes += chunk.values().size();
-  EXPECT_TRUE(reader->Finish().ok());
+  const grpc::Status status = reader->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_code() << ": " << status.error_message();
   EXPECT_EQ(bytes, static_cast<std::size_t>(kElements) * 4);
   shutdown.join();
 }
