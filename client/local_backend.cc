@@ -56,6 +56,12 @@ std::pair<double, double> HistogramBounds(const Expected& expected) {
   return {low, std::max(low, high)};
 }
 
+// The engine says that it was cancelled; whoever stopped it reads the same words as with a server.
+absl::Status Outcome(const absl::Status& status, const std::stop_token& stop) {
+  return absl::IsCancelled(status) && stop.stop_requested() ? absl::CancelledError("interrupted")
+                                                            : status;
+}
+
 }  // namespace
 
 absl::StatusOr<PlanAnswer> LocalBackend::Plan(const Recipe& recipe, std::stop_token) {
@@ -81,7 +87,7 @@ absl::Status LocalBackend::Read(const Model& model, std::span<const Selection> s
     const auto read =
         receiver.in_order() ? &LocalBackend::ReadInOrder : &LocalBackend::ReadAnyOrder;
     absl::Status status = (this->*read)(model.plan, (*bound)[i], i, options.digest, receiver, stop);
-    if (!status.ok()) return status;
+    if (!status.ok()) return Outcome(status, stop);
   }
   return absl::OkStatus();
 }
@@ -144,7 +150,7 @@ absl::Status LocalBackend::Summarize(
       response.set_selection(static_cast<std::uint32_t>(i));
       status = take(response);
     }
-    if (!status.ok()) return status;
+    if (!status.ok()) return Outcome(status, stop);
   }
   return absl::OkStatus();
 }
