@@ -46,21 +46,6 @@ std::size_t CharacterBytes(std::string_view text) {
 }
 
 // Readers of the details refuse strings that are not UTF-8, and an error must never get lost.
-std::string ValidUtf8(std::string_view text) {
-  std::string valid;
-  valid.reserve(text.size());
-  while (!text.empty()) {
-    const std::size_t length = CharacterBytes(text);
-    if (length == 0) {
-      valid += '?';
-    } else {
-      valid += text.substr(0, length);
-    }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return valid;
-}
-
 std::string Shortened(std::string_view text, std::size_t max_bytes) {
   std::string valid = ValidUtf8(text);
   if (valid.size() <= max_bytes) return valid;
@@ -175,6 +160,21 @@ ErrorDetails DetailsIn(const v1::ErrorStatus& received) {
 }
 
 }  // namespace
+
+std::string ValidUtf8(std::string_view text) {
+  std::string valid;
+  valid.reserve(text.size());
+  while (!text.empty()) {
+    const std::size_t length = CharacterBytes(text);
+    if (length == 0) {
+      valid += '?';
+    } else {
+      valid += text.substr(0, length);
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return valid;
+}
 
 std::string_view Utf8Prefix(std::string_view text, std::size_t max_bytes) {
   if (text.size() <= max_bytes) return text;

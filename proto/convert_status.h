@@ -57,6 +57,9 @@ absl::Status FromGrpcStatus(const grpc::Status& status);
 grpc::StatusCode ToGrpcCode(absl::StatusCode code);
 absl::StatusCode FromGrpcCode(grpc::StatusCode code);
 
+// `text` with every byte that is not part of well-formed UTF-8 replaced by '?'.
+std::string ValidUtf8(std::string_view text);
+
 // The longest prefix of at most `max_bytes` bytes that does not cut a UTF-8 character.
 std::string_view Utf8Prefix(std::string_view text, std::size_t max_bytes);
 

@@ -6,8 +6,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <ctime>
+
+#include "proto/convert_status.h"
 
 namespace weightinit::server {
 namespace {
@@ -108,19 +111,23 @@ void Logger::Announce(std::string_view line, std::initializer_list<LogField> fie
 
 std::string JsonQuoted(std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
+  const std::string valid = proto::ValidUtf8(text);
   std::string quoted = "\"";
-  for (const char c : text) {
+  for (std::size_t i = 0; i < valid.size(); ++i) {
+    const char c = valid[i];
     const auto byte = static_cast<unsigned char>(c);
+    // U+0080 to U+009F: control characters that some terminals obey.
+    const bool is_c1 = byte == 0xC2 && static_cast<unsigned char>(valid[i + 1]) < 0xA0;
     if (c == '"' || c == '\\') {
       quoted += '\\';
       quoted += c;
     } else if (c == '\n') {
       quoted += "\\n";
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      // Beyond ASCII byte by byte: valid JSON whatever came in, at the price of looks.
+    } else if (byte < 0x20 || byte == 0x7f || is_c1) {
+      const auto code = is_c1 ? static_cast<unsigned char>(valid[++i]) : byte;
       quoted += "\\u00";
-      quoted += kHex[byte >> 4];
-      quoted += kHex[byte & 15];
+      quoted += kHex[code >> 4];
+      quoted += kHex[code & 15];
     } else {
       quoted += c;
     }

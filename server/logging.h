@@ -48,7 +48,7 @@ class Logger {
   std::shared_ptr<spdlog::logger> out_;
 };
 
-// "…" as in JSON: quotes, control characters and bytes that are not UTF-8 escaped.
+// "…" as in JSON: quotes and control characters escaped, bytes that are not UTF-8 replaced.
 std::string JsonQuoted(std::string_view text);
 
 // One line without its end.

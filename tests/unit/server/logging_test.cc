@@ -26,6 +26,10 @@ TEST(Logging, JsonIsOneValidObjectWhateverComes) {
     EXPECT_EQ(parsed["n"], -3);
     EXPECT_EQ(parsed.size(), 5u);
   }
+  EXPECT_EQ(nlohmann::json::parse(JsonQuoted("é ≥ 0")), "é ≥ 0");
+  EXPECT_EQ(JsonQuoted("\xc2\x9b"
+                       "31m"),
+            "\"\\u009b31m\"");
   EXPECT_EQ(nlohmann::json::parse(JsonQuoted("plain \t\"x\"")), "plain \t\"x\"");
 }
 
