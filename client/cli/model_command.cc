@@ -82,7 +82,7 @@ class ModelCommand final : public Command {
       session.Print(DrawnJson(*drawn, model, ""));
     } else {
       session.Print(table.Text(session.out()));
-      session.Print(DrawnLine(*drawn, model, "drawn", spec_));
+      session.Note(DrawnLine(*drawn, model, "drawn", spec_));
     }
     return kExitDone;
   }

@@ -33,7 +33,9 @@ absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
 }
 
 void Session::Print(std::string_view text) const {
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  errno = 0;
+  const std::size_t written = std::fwrite(text.data(), 1, text.size(), stdout);
+  if (written != text.size() && print_errno_ == 0) print_errno_ = errno;
 }
 
 void Session::Note(std::string_view text) const {
@@ -47,7 +49,9 @@ void Session::Warn(std::string_view text) const {
 }
 
 int Session::Fail(const absl::Status& status) const {
-  const std::string message(status.message());
+  // Whoever pressed Ctrl-C need not read in which step that was noticed.
+  const bool interrupted = absl::IsCancelled(status) && stop_.stop_requested();
+  const std::string message = interrupted ? "interrupted" : std::string(status.message());
   const std::string text =
       err_.Red("weightinit:") + " " + Printable(message, /*keep_newlines=*/true) + "\n";
   std::fflush(stdout);
@@ -69,7 +73,8 @@ int Session::Fail(const absl::Status& status) const {
 absl::Status Session::Flush() const {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno == 0 ? EIO : errno, "stdout cannot be written");
+  const int error = print_errno_ != 0 ? print_errno_ : errno != 0 ? errno : EIO;
+  return absl::ErrnoToStatus(error, "stdout cannot be written");
 }
 
 }  // namespace weightinit::client

@@ -54,6 +54,7 @@ class Session {
 
  private:
   CommonFlags flags_;
+  mutable int print_errno_ = 0;  // of the first Print that failed
   std::stop_token stop_;
   Terminal out_, err_;
 };
