@@ -34,6 +34,10 @@ absl::Status FieldError(std::string_view field, std::string_view description,
 absl::Status FieldErrors(std::string_view summary, const std::vector<FieldViolation>& violations,
                          absl::StatusCode code) {
   std::string message(summary);
+  // The count also stands in front, since transports cut long messages at the end.
+  if (violations.size() > kMaxShown) {
+    absl::StrAppend(&message, summary.ends_with(':') ? " " : ": ", violations.size(), " errors");
+  }
   std::string payload;
   for (std::size_t i = 0; i < std::min(violations.size(), kMaxShown); ++i) {
     const FieldViolation& violation = violations[i];

@@ -30,8 +30,9 @@ WEIGHTINIT_EXPORT absl::Status FieldError(
     std::string_view field, std::string_view description,
     absl::StatusCode code = absl::StatusCode::kInvalidArgument);
 
-// Several violations of one kind: the message is `summary`, then the first 20 of them, a line each,
-// then how many are left out; FieldViolations has the same 20. REQUIRES: !violations.empty()
+// Several violations of one kind: the message is `summary`, with the number of violations if they
+// are more than 20, then the first 20 of them, a line each, then how many are left out;
+// FieldViolations has the same 20. REQUIRES: !violations.empty()
 WEIGHTINIT_EXPORT absl::Status FieldErrors(std::string_view summary,
                                            const std::vector<FieldViolation>& violations,
                                            absl::StatusCode code);

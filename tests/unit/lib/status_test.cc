@@ -37,10 +37,12 @@ TEST(FieldErrorsTest, TwentyAreShownAndTheRestCounted) {
     return FieldErrors("several:", violations, absl::StatusCode::kFailedPrecondition);
   };
   EXPECT_EQ(FieldViolations(make()).size(), 20u);
+  EXPECT_THAT(std::string(make().message()), testing::StartsWith("several:\n  f0: bad"));
   EXPECT_THAT(std::string(make().message()), testing::Not(HasSubstr("more")));
   violations.push_back({"f20", "bad"});
   EXPECT_EQ(FieldViolations(make()).size(), 20u);
   EXPECT_THAT(std::string(make().message()), HasSubstr("\n  f19: bad\n  and 1 more"));
+  EXPECT_THAT(std::string(make().message()), testing::StartsWith("several: 21 errors\n  f0: bad"));
 }
 
 }  // namespace
