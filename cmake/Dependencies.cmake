@@ -4,12 +4,9 @@ find_package(absl CONFIG REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(hwy CONFIG REQUIRED)
 
-# Debian's RE2 ships pkg-config alone; newer releases ship a CMake package.
-find_package(re2 CONFIG QUIET)
+include(WeightinitRe2)
 if(NOT TARGET re2::re2)
-  find_package(PkgConfig REQUIRED)
-  pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
-  add_library(re2::re2 ALIAS PkgConfig::RE2)
+  message(FATAL_ERROR "RE2 is needed, as a CMake package or through pkg-config")
 endif()
 
 if(WEIGHTINIT_BUILD_SERVICE)
