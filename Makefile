@@ -24,7 +24,7 @@ demo: install-build ## Install what is missing, build, and stream a ResNet-50 fr
 
 .PHONY: build
 build: ## Build into build/$(PRESET)/bin
-	@cmake --preset $(PRESET) --log-level=WARNING
+	@cmake --preset $(PRESET) --log-level=WARNING >/dev/null
 	@cmake --build --preset $(PRESET) --parallel $(JOBS)
 
 .PHONY: clean

@@ -44,6 +44,9 @@ fail() {
   exit 1
 }
 
+for program in weightinit weightinit-server; do
+  [[ -x $bin/$program ]] || fail "$bin/$program is missing; make demo builds it"
+done
 socket=unix:$scratch/weightinit.sock
 recipe=recipes/resnet50.yaml
 model=out/resnet50.safetensors
