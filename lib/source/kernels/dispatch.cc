@@ -23,6 +23,7 @@ struct Vector {
   static constexpr auto truncated_normal_of_words = TruncatedNormalOfWords;
   static constexpr auto affine64 = AffineToF64;
   static constexpr auto convert = Convert;
+  static constexpr auto digest = Digest;
 };
 
 const Kernels& VectorKernels() { return kTable<Vector>; }

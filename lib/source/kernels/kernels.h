@@ -110,6 +110,12 @@ struct Kernels {
                            std::uint64_t first_index, std::int64_t count, DType dtype,
                            std::byte* out);
 
+  // Σ mix(position + k·step + bits of element k) mod 2^64 over `count` elements of `element_bytes`
+  // (1, 2, 4 or 8) bytes: the digest of a run whose first element has index i is that of position
+  // i·golden + 1 (§5).
+  std::uint64_t (*digest)(std::uint64_t position, std::uint64_t step, const std::byte* values,
+                          std::int64_t count, int element_bytes);
+
   // Binary32 to dtype, to nearest even in one rounding. FLOAT8 saturates (infinities too), BFLOAT16
   // and FLOAT16 overflow to infinity, FLOAT64 widens. -0 and subnormals are kept. A NaN stays a
   // NaN.

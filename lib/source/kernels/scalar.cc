@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "lib/source/kernels/mix.h"
 #include "lib/source/kernels/number_formats.h"
 #include "lib/source/kernels/reference.h"
 #include "lib/source/kernels/targets.h"
@@ -124,12 +125,28 @@ void Words(Stream stream, int plane, std::uint64_t first_index, std::span<std::u
               [&](std::uint32_t word, std::int64_t i) { out[static_cast<std::size_t>(i)] = word; });
 }
 
+std::uint64_t Digest(std::uint64_t position, std::uint64_t step, const std::byte* values,
+                     std::int64_t count, int element_bytes) {
+  const auto n = static_cast<std::size_t>(count);
+  switch (element_bytes) {
+    case 1:
+      return DigestByElement<std::uint8_t>(position, step, values, n);
+    case 2:
+      return DigestByElement<std::uint16_t>(position, step, values, n);
+    case 4:
+      return DigestByElement<std::uint32_t>(position, step, values, n);
+    default:
+      return DigestByElement<std::uint64_t>(position, step, values, n);
+  }
+}
+
 struct Scalar {
   static constexpr std::string_view kName = "scalar";
   static constexpr auto words = kernels::Words;
   static constexpr auto uniform = UniformF32;
   static constexpr auto normal = NormalF32;
   static constexpr auto truncated_normal = TruncatedF32;
+  static constexpr auto digest = Digest;
   static constexpr auto normal_of_words = NormalOfWords;
   static constexpr auto truncated_normal_of_words = TruncatedOfWords;
   static constexpr auto affine64 = AffineF64;

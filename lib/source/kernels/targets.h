@@ -31,8 +31,8 @@ inline constexpr Affine32 kIdentity{
 //   words(Stream, plane, first_index, span<uint32_t>);
 //   uniform, normal(Stream, const Affine32&, first_index, count, float* out);
 //   truncated_normal(Stream, const TruncatedNormalParams&, const Affine32&, first_index, count,
-//   float* out); affine64(const Affine64&, const float* in, count, double* out); convert(const
-//   float* in, count, DType, std::byte* out).
+//   float* out); digest as in kernels.h; affine64(const Affine64&, const float* in, count, double*
+//   out); convert(const float* in, count, DType, std::byte* out).
 template <class Target>
 struct Table {
   // draw(affine, first_index, count, float*) writes offset + scale·value.
@@ -89,6 +89,7 @@ inline constexpr Kernels kTable{.target = Target::kName,
                                 .uniform = Table<Target>::Uniform,
                                 .normal = Table<Target>::Normal,
                                 .truncated_normal = Table<Target>::TruncatedNormal,
+                                .digest = Target::digest,
                                 .convert = Target::convert,
                                 .normal_of_words = Target::normal_of_words,
                                 .truncated_normal_of_words = Target::truncated_normal_of_words,

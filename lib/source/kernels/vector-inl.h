@@ -43,6 +43,8 @@ void TruncatedNormalOfWords(const TruncatedNormalParams& params, const std::uint
                             std::int64_t count, float* out);
 void AffineToF64(const Affine64& affine, const float* in, std::int64_t count, double* out);
 void Convert(const float* in, std::int64_t count, DType dtype, std::byte* out);
+std::uint64_t Digest(std::uint64_t position, std::uint64_t step, const std::byte* values,
+                     std::int64_t count, int element_bytes);
 
 using D64 = hn::ScalableTag<std::uint64_t>;
 using D32 = hn::ScalableTag<std::uint32_t>;
