@@ -135,6 +135,9 @@ TEST(InitializerTextTest, NumbersMayBeInfiniteOrScientific) {
 
 struct Refusal {
   std::string text, field, fragment;
+  friend void PrintTo(const Refusal& refusal, std::ostream* out) {
+    *out << '"' << refusal.text << '"';
+  }
 };
 
 class InitializerRefusalTest : public ::testing::TestWithParam<Refusal> {};

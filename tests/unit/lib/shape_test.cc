@@ -141,6 +141,9 @@ TEST(ParseSliceTest, AnEmptyDimensionTakesTheEmptyRange) {
 struct BadSlice {
   std::string text;
   Shape shape;
+  friend void PrintTo(const BadSlice& bad, std::ostream* out) {
+    *out << '"' << bad.text << "\" of " << ToString(bad.shape);
+  }
 };
 
 class BadSliceTest : public ::testing::TestWithParam<BadSlice> {};
