@@ -18,7 +18,7 @@ void AddCommonFlags(CLI::App& app, CommonFlags& flags) {
   app.add_option("--timeout", flags.timeout_seconds,
                  "give a call up after this long [default: never]")
       ->type_name("SECONDS")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 1e9))
       ->group(group);
   app.add_flag("--tls", flags.remote.tls, "encrypt; implied by the other --tls flags")
       ->group(group);

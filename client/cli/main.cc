@@ -106,6 +106,10 @@ int Run(int argc, char** argv, Session& session) {
     session.Print(Overview(session.out()));
     return first.empty() ? kExitUsage : kExitDone;
   }
+  if (first.starts_with('-') && first != "--version") {
+    return Usage(session, "a command comes first, and its flags after it, as in `weightinit plan " +
+                              std::string(first) + " …`");
+  }
   if (!first.starts_with('-') && std::find(names.begin(), names.end(), first) == names.end()) {
     return Usage(session, "unknown command '" + std::string(first) + "'" + Hint(first, names));
   }

@@ -33,6 +33,7 @@ absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
 }
 
 void Session::Print(std::string_view text) const {
+  printed_ = true;
   errno = 0;
   const std::size_t written = std::fwrite(text.data(), 1, text.size(), stdout);
   if (written != text.size() && print_errno_ == 0) print_errno_ = errno;
@@ -56,7 +57,7 @@ int Session::Fail(const absl::Status& status) const {
       err_.Red("weightinit:") + " " + Printable(message, /*keep_newlines=*/true) + "\n";
   std::fflush(stdout);
   std::fwrite(text.data(), 1, text.size(), stderr);
-  if (flags_.json) {
+  if (flags_.json && !printed_) {
     const auto replace = nlohmann::json::error_handler_t::replace;
     nlohmann::ordered_json error;
     error["code"] = absl::StatusCodeToString(status.code());

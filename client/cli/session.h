@@ -45,8 +45,8 @@ class Session {
   void Note(std::string_view text) const;
   void Warn(std::string_view text) const;
 
-  // Says what went wrong (on stderr, with --json also as an object on stdout); returns the exit
-  // code.
+  // Says what went wrong (on stderr; with --json also as an object on stdout, unless one stands
+  // there already); returns the exit code.
   int Fail(const absl::Status& status) const;
 
   // Writes out what Print has buffered. Errors: stdout cannot be written (a full disk).
@@ -54,6 +54,7 @@ class Session {
 
  private:
   CommonFlags flags_;
+  mutable bool printed_ = false;
   mutable int print_errno_ = 0;  // of the first Print that failed
   std::stop_token stop_;
   Terminal out_, err_;

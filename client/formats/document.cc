@@ -230,8 +230,8 @@ absl::Status Document::Error(int line, std::string_view field, std::string_view 
 }
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, std::size_t max_bytes) {
-  // O_NONBLOCK: a FIFO in place of the file is an error here, not an endless wait.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  // Pipes are welcome: <(generate-recipe), /dev/stdin.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return absl::ErrnoToStatus(errno, path);
   struct Closer {
     int fd;
@@ -240,7 +240,6 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, std::size_t m
   struct stat info {};
   if (::fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, path);
   if (S_ISDIR(info.st_mode)) return absl::InvalidArgumentError(path + ": is a directory");
-  if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(path + ": is not a plain file");
   std::string text;
   char buffer[1 << 16];
   while (true) {

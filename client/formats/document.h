@@ -7,7 +7,7 @@
 // JSON is read as the subset of YAML that it is, so that errors in both name their line. One
 // document per file; duplicate keys, cyclic aliases, more than kMaxDepth levels and more than
 // kMaxFileBytes are refused. Aliases are shared, not copied: whoever walks the tree bounds the walk
-// (Document::Budget).
+// (kMaxVisits).
 //
 // Thread-safety: a Document is a value; const member functions may be called from several threads.
 #ifndef WEIGHTINIT_CLIENT_FORMATS_DOCUMENT_H_
