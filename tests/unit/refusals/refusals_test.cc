@@ -25,8 +25,9 @@ struct Case {
 
 std::vector<Case> Cases() {
   std::ifstream file(WEIGHTINIT_SOURCE_DIR "/tests/refusals.json");
+  const json table = json::parse(file);
   std::vector<Case> cases;
-  for (const json& data : json::parse(file).at("cases")) cases.push_back({data});
+  for (const json& data : table.at("cases")) cases.push_back({data});
   return cases;
 }
 
