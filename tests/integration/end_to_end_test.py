@@ -186,11 +186,11 @@ class EndToEndTest(harness.TestCase):
                 ),
             ],
         )
-        selection = wire.selection_pb2.Selection
+        selection, layer = wire.selection_pb2.Selection, "layer3.0.conv2.weight"
         wanted = [
-            (selection(name="layer3.0.conv2.weight", slice=wire.box((64, 64, 1), (0, 256, 1), (0, 3, 1), (0, 3, 1))), full[64:128]),
+            (selection(name=layer, slice=wire.box((64, 64, 1), (0, 256, 1), (0, 3, 1), (0, 3, 1))), full[64:128]),
             (selection(name="fc.weight", slice=wire.box((10, 30, 33), (1, 400, 5))), fc[10:1000:33, 1:2001:5][:30]),
-            (selection(name="layer3.0.conv2.weight", slice=wire.flat(77, 1000, 500)), full.reshape(-1)[77 : 77 + 500_000 : 500]),
+            (selection(name=layer, slice=wire.flat(77, 1000, 500)), full.reshape(-1)[77 : 77 + 500_000 : 500]),
             (selection(name="fc.weight", first_byte=4096, byte_count=8192), fc.reshape(-1)[1024:3072]),
         ]
         with wire.channel(self.tcp) as channel:

@@ -1,5 +1,6 @@
 """Files as others read them: the reference reader of safetensors, NumPy, and a network of torchvision."""
 
+import hashlib
 import json
 import os
 import struct
@@ -124,8 +125,6 @@ class SafetensorsTest(harness.TestCase):
         return found
 
     def test_the_reference_reader_finds_the_bytes_of_the_stream_in_every_tensor(self):
-        import hashlib
-
         python = reference_python()
         for path, recipe, seed in ((self.resnet50, "resnet50", SEED), (self.mixed, self.mixed_recipe, None)):
             with self.subTest(path=path):

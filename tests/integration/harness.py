@@ -46,10 +46,19 @@ def missing_peer(what):
 
 
 def require_module(name, package):
+    """A module that one test needs."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
         return missing_peer(f"Python module {name} ({package}): {error}")
+
+
+def require_module_for_all(name, package):
+    """A module without which a whole file cannot run: it ends, with the code that ctest reports as skipped."""
+    try:
+        return require_module(name, package)
+    except unittest.SkipTest:
+        sys.exit(77)
 
 
 # Processes

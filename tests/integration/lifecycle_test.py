@@ -1,10 +1,10 @@
 """How the programs begin and end: signals, lost peers, full hands. What is promised to those who operate them."""
 
+import json
 import os
 import signal
 import subprocess
 import time
-import unittest
 
 import harness
 import wire
@@ -66,9 +66,8 @@ class StartTest(harness.TestCase):
         self.assertIn('log-level="warn"\n', printed.text)
 
     def test_json_logs_are_one_object_per_line(self):
-        import json
-
-        with harness.Process([harness.SERVER, "--listen", "127.0.0.1:0", "--log-format", "json", "--drain-delay", "0s"]) as server:
+        flags = ["--listen", "127.0.0.1:0", "--log-format", "json", "--drain-delay", "0s"]
+        with harness.Process([harness.SERVER, *flags]) as server:
             server.wait_for_line("serving")
             server.signal(signal.SIGTERM)
             self.assertEqual(server.wait(), 0)
@@ -222,7 +221,8 @@ class LostReaderTest(harness.TestCase):
     """A server computes for those who read, and for nobody else."""
 
     def assertServesTheNext(self, server):
-        self.assertEqual(len(cli("tensor", "--shape", "1000", "--init", "normal", "-o", "-", "--server", server.address).out), 4000)
+        result = cli("tensor", "--shape", "1000", "--init", "normal", "-o", "-", "--server", server.address)
+        self.assertEqual(len(result.out), 4000)
 
     def wait_until_busy(self, server):
         start = server.cpu_seconds()
@@ -436,4 +436,4 @@ class BrokenRunTest(harness.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    harness.main()

@@ -1,5 +1,6 @@
 """The API as a client in another language meets it: grpcio, NumPy and hashlib, with no line of this project."""
 
+import concurrent.futures
 import hashlib
 import random
 import time
@@ -66,12 +67,15 @@ class KnownAnswersTest(ServerTest):
 
     def known(self, low, high, dtype="FLOAT32"):
         return self.tensor(
-            tensor=wire.spec("fc1.weight", [10, 100], wire.uniform(low, high), dtype), seed=KNOWN_SEED, check=Check(digest=True)
+            tensor=wire.spec("fc1.weight", [10, 100], wire.uniform(low, high), dtype),
+            seed=KNOWN_SEED,
+            check=Check(digest=True),
         )
 
     def test_uniform_values_are_those_of_the_specification(self):
         answer = self.known(-0.37, 0.11)
-        self.assertEqual([f"{x:08x}" for x in answer.array.reshape(-1)[:4].view("<u4")], ["be20a622", "beab4613", "beb8b426", "be85b9f9"])
+        bits = [f"{x:08x}" for x in answer.array.reshape(-1)[:4].view("<u4")]
+        self.assertEqual(bits, ["be20a622", "beab4613", "beb8b426", "be85b9f9"])
         self.assertEqual(answer.trailer.digest, 0x2698F5E6FB244BF8)
         self.assertEqual(wire.digest(answer.array), 0x2698F5E6FB244BF8)
 
@@ -182,6 +186,19 @@ class StreamTest(ServerTest):
         self.assertNotEqual(alone.data, self.tensor(tensor=wire.spec("c", [50, 3]), seed=11).data)
         own_seed = self.tensor(tensor=wire.spec("b", [50, 3], seed=11), seed=999)
         self.assertSameBytes(alone.data, own_seed.data, "the tensor's own seed")
+
+
+    def test_many_clients_at_once_get_the_same_bytes(self):
+        request = TensorRequest(tensor=wire.spec("w", [1024, 1024]), check=Check(sha256=True))
+
+        def read(_):
+            with wire.channel(self.server_process.address) as channel:
+                return wire.receive_one(wire.stub(channel).InitializeTensor(request, timeout=60))
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(read, range(16)))
+        self.assertEqual({len(answer.data) for answer in answers}, {4 * MIB})
+        self.assertEqual({hashlib.sha256(answer.data).digest() for answer in answers}, {answers[0].trailer.sha256})
 
 
 class PartTest(ServerTest):
@@ -342,8 +359,9 @@ class PlanTest(ServerTest):
         self.assertEqual([tensor.name for tensor in tensors], [spec.name for spec in recipe.tensors])
         for tensor in tensors[:3]:
             self.assertEqual(tensor.rule, 0)
-            self.assertEqual(tensor.distribution.numbers[1].name, "std")
-            self.assertEqual(float.fromhex(tensor.distribution.numbers[1].hex), np.float32(0.02))
+            std = tensor.distribution.numbers[1]
+            self.assertEqual((std.name, float.fromhex(std.hex)), ("std", std.value))
+            self.assertEqual(np.float32(std.value), np.float32(0.02))
 
     def test_gaps_of_the_coverage_are_data_in_a_plan_and_an_error_for_weights(self):
         recipe = Recipe(
@@ -362,7 +380,9 @@ class PlanTest(ServerTest):
 
     def test_a_plan_of_what_nobody_could_draw_is_pure_arithmetic(self):
         start = time.monotonic()
-        messages = list(self.stub.Plan(PlanRequest(recipe=Recipe(tensors=[wire.spec("w", [1 << 30, 1 << 30], dtype="UINT8", init=Initializer(zeros=wire.initializer_pb2.Zeros()))])), timeout=20))
+        zeros = Initializer(zeros=wire.initializer_pb2.Zeros())
+        recipe = Recipe(tensors=[wire.spec("w", [1 << 30, 1 << 30], zeros, "UINT8")])
+        messages = list(self.stub.Plan(PlanRequest(recipe=recipe), timeout=20))
         self.assertEqual(messages[0].report.byte_count, 1 << 60)
         self.assertLess(time.monotonic() - start, 5)
 
@@ -419,14 +439,16 @@ class SummaryTest(ServerTest):
         self.assertEqual(list(cut.first_values), whole.reshape(-1)[100:108].tolist())
 
     def test_infinities_are_counted_apart(self):
-        # Of a bfloat16 that overflows: 3.4e38 rounds up to infinity.
-        recipe = Recipe(tensors=[wire.spec("w", [10], Initializer(constant=wire.initializer_pb2.Constant(value=3.4e38)), "BFLOAT16")])
-        try:
-            summary = next(iter(self.stub.Summarize(SummarizeRequest(recipe=recipe), timeout=20)))
-        except grpc.RpcError as error:
-            self.assertEqual(error.code(), grpc.StatusCode.INVALID_ARGUMENT)
-            return
-        self.assertEqual((summary.count, summary.infinite_count), (10, 10))
+        recipe = Recipe(tensors=[wire.spec("w", [1000], wire.normal(60_000.0), "FLOAT16")])
+        x = self.model(recipe=recipe)[0].array.astype(np.float64)
+        finite = x[np.isfinite(x)]
+        summary = next(iter(self.stub.Summarize(SummarizeRequest(recipe=recipe), timeout=20)))
+        self.assertGreater(summary.infinite_count, 100)
+        self.assertEqual((summary.count, summary.infinite_count, summary.nan_count), (1000, 1000 - finite.size, 0))
+        self.assertAlmostEqual(summary.mean, finite.mean(), delta=1e-6)
+        self.assertEqual((summary.min, summary.max), (finite.min(), finite.max()))
+        self.assertEqual(sum(summary.histogram.counts), finite.size)
+        self.assertTrue(any("overflows" in warning for warning in summary.plan.warnings), summary.plan.warnings)
 
     def test_more_bins_than_allowed_are_invalid(self):
         request = SummarizeRequest(recipe=Recipe(tensors=[wire.spec("w", [3])]), histogram_bins=1025)
@@ -514,7 +536,8 @@ class UnknownTest(ServerTest):
     def test_an_unknown_enum_value_is_invalid_with_its_path(self):
         spec = wire.spec("w", [3, 3])
         spec.dtype = 99
-        self.assertEqual(self.refused(grpc.StatusCode.INVALID_ARGUMENT, TensorRequest(tensor=spec)).violations[0], ("tensor.dtype", "unknown value 99"))
+        details = self.refused(grpc.StatusCode.INVALID_ARGUMENT, TensorRequest(tensor=spec))
+        self.assertEqual(details.violations[0], ("tensor.dtype", "unknown value 99"))
         spec = wire.spec("w", [3, 3], Initializer(kaiming_normal=wire.initializer_pb2.KaimingNormal(nonlinearity=77)))
         details = self.refused(grpc.StatusCode.INVALID_ARGUMENT, ModelRequest(recipe=Recipe(tensors=[spec])))
         self.assertEqual(details.violations[0], ("tensors[0].init.kaiming_normal.nonlinearity", "unknown value 77"))
@@ -548,7 +571,8 @@ class UnknownTest(ServerTest):
 
     def test_an_unknown_tensor_is_not_found_with_the_nearest_names(self):
         recipe = Recipe(tensors=[wire.spec("layers.0.weight", [3])])
-        details = self.refused(grpc.StatusCode.NOT_FOUND, ModelRequest(recipe=recipe, selections=[Selection(name="layer.0.weight")]))
+        request = ModelRequest(recipe=recipe, selections=[Selection(name="layer.0.weight")])
+        details = self.refused(grpc.StatusCode.NOT_FOUND, request)
         self.assertEqual(details.reason, "TENSOR_UNKNOWN", details)
         self.assertEqual(details.fields, ["selections[0].name"], details)
         self.assertIn("layers.0.weight", details.text)
@@ -603,7 +627,8 @@ class LimitTest(ServerTest):
             with self.subTest(request=type(request).__name__):
                 self.assertEqual(self.exhausted(request, "--max-request-bytes").reason, "LIMIT_EXCEEDED")
         # Far beyond it gRPC refuses in its own words.
-        details = wire.failure(lambda: self.stub.InitializeTensor(TensorRequest(tensor=wire.spec("w" * 100_000, [3])), timeout=20))
+        request = TensorRequest(tensor=wire.spec("w" * 100_000, [3]))
+        details = wire.failure(lambda: self.stub.InitializeTensor(request, timeout=20))
         self.assertEqual(details.code, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
     def test_more_streams_than_max_streams_come_back_later(self):

@@ -8,13 +8,13 @@ import hashlib
 
 import harness
 
-np = harness.require_module("numpy", "python3-numpy")
-grpc = harness.require_module("grpc", "python3-grpcio")
-harness.require_module("google.protobuf", "python3-protobuf")
+np = harness.require_module_for_all("numpy", "python3-numpy")
+grpc = harness.require_module_for_all("grpc", "python3-grpcio")
+harness.require_module_for_all("google.protobuf", "python3-protobuf")
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # noqa: E402
 
-harness.require_module("weightinit.v1.service_pb2", "stubs: grpc_python_plugin of protobuf-compiler-grpc")
+harness.require_module_for_all("weightinit.v1.service_pb2", "stubs: grpc_python_plugin of protobuf-compiler-grpc")
 from weightinit.v1 import (  # noqa: E402
     capabilities_pb2,
     fan_pb2,
