@@ -1,13 +1,13 @@
 // A parsed YAML or JSON file as a tree of values that know their line.
 //
 //   auto document = Document::Parse(text, "recipe.yaml");
-//   document->root().Find("rules")           // null where there is none
-//   document->LineOf("rules[2].init.normal") // the line of the deepest part that exists
+//   document->root().key(0).text()            // "rules"
+//   document->LineOf("rules[2].init.normal")  // the line of the deepest part that exists
 //
 // JSON is read as the subset of YAML that it is, so that errors in both name their line. One
-// document per file; duplicate keys, cyclic aliases, more than kMaxDepth levels and more than
-// kMaxFileBytes are refused. Aliases are shared, not copied: whoever walks the tree bounds the walk
-// (kMaxVisits).
+// document per file; cyclic aliases, keys that are no texts, more than kMaxDepth levels and more
+// than kMaxFileBytes are refused. Repeated keys are kept: whoever walks the tree refuses them, and
+// bounds the walk (kMaxVisits), since aliases are shared, not copied.
 //
 // Thread-safety: a Document is a value; const member functions may be called from several threads.
 #ifndef WEIGHTINIT_CLIENT_FORMATS_DOCUMENT_H_
