@@ -293,6 +293,19 @@ TEST(EngineTest, AMatrixThatNoMemoryHoldsIsResourceExhausted) {
             absl::StatusCode::kResourceExhausted);
 }
 
+// torch's dirac_ takes k div 2 for the centre of an even kernel, JAX's delta_orthogonal (k − 1)
+// div 2.
+TEST(EngineTest, EvenKernelsHaveTheirMethodsOwnCentre) {
+  const Engine engine({.threads = 1});
+  for (const auto& [init, centre] :
+       {std::pair<Initializer, std::size_t>{Dirac{}, 2}, {DeltaOrthogonal{}, 1}}) {
+    const ModelPlan plan = MustResolve(Spec("w", {1, 1, 4}, init));
+    const auto values = test::ValuesOf<float>(BytesOf(engine, plan, SelectAll(plan)[0]));
+    for (std::size_t tap = 0; tap < 4; ++tap)
+      EXPECT_EQ(values[tap] != 0, tap == centre) << ToString(init) << " tap " << tap;
+  }
+}
+
 TEST(EngineTest, ServesSeveralCallersAtOnce) {
   const Engine engine({.threads = 2});
   std::vector<std::thread> callers;
