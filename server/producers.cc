@@ -9,6 +9,7 @@
 #include "grpcpp/support/proto_buffer_reader.h"
 #include "grpcpp/support/slice.h"
 #include "server/envelope.h"
+#include "server/hand_over.h"
 #include "weightinit/sink.h"
 #include "weightinit/status.h"
 
@@ -154,9 +155,12 @@ grpc::ByteBuffer ToByteBuffer(Chunk chunk) {
   if (size == 0) return grpc::ByteBuffer(slices, 1);
   // gRPC lets go of the buffer when the last byte has left, on a thread of its own.
   auto* values = new Buffer(std::move(chunk.values));
-  slices[1] = grpc::Slice(
-      values->bytes().data(), size, [](void* buffer) { delete static_cast<Buffer*>(buffer); },
-      values);
+  const auto free = [](void* buffer) {
+    TakeOver(buffer);
+    delete static_cast<Buffer*>(buffer);
+  };
+  slices[1] = grpc::Slice(values->bytes().data(), size, free, values);
+  HandOver(values);
   return grpc::ByteBuffer(slices, 2);
 }
 

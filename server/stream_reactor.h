@@ -15,6 +15,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "proto/convert_status.h"
 #include "server/catch_all.h"
+#include "server/hand_over.h"
 #include "server/stream_slots.h"
 #include "server/worker_pool.h"
 
@@ -54,10 +55,12 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   // Starts making the first message. Call once.
   void Begin() {
+    HandOver(this);
     Step([](State&) {});
   }
 
   void OnWriteDone(bool ok) override {
+    TakeOver(this);
     writing_
         .reset();  // lets go of the message's memory; no one else touches it until the next write
     if (!ok) cancelled_.store(true);
@@ -65,11 +68,13 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   }
 
   void OnCancel() override {
+    TakeOver(this);
     cancelled_.store(true);
     Step([](State&) {});
   }
 
   void OnDone() override {
+    TakeOver(this);
     if (done_) done_(end_);
     delete this;
   }
@@ -111,9 +116,15 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
       }
     }
     // Unless one of these is to be done, another thread may already be deleting this object.
-    if (write) this->StartWrite(&*writing_);
+    if (write) {
+      HandOver(this);
+      this->StartWrite(&*writing_);
+    }
     if (make) pool.Post([this] { Make(); });
-    if (finish) this->Finish(proto::ToGrpcStatus(end_));
+    if (finish) {
+      HandOver(this);
+      this->Finish(proto::ToGrpcStatus(end_));
+    }
   }
 
   void Make() {
@@ -156,8 +167,12 @@ class RefusingReactor final : public grpc::ServerWriteReactor<Message> {
  public:
   explicit RefusingReactor(const absl::Status& status) {
     this->Finish(proto::ToGrpcStatus(status));
+    HandOver(this);  // only now: gRPC first hears of it when the call has been answered with it
   }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    TakeOver(this);
+    delete this;
+  }
 };
 
 }  // namespace weightinit::server
