@@ -1,4 +1,5 @@
-// The digest of a run is the same on every target, for every element size, length, stride and alignment.
+// The digest of a run is the same on every target, for every element size, length, stride and
+// alignment.
 #include <gtest/gtest.h>
 
 #include <cstddef>
