@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/base/special_functions.h"
 #include "lib/base/text.h"
-#include "lib/plan/special_functions.h"
 
 namespace weightinit {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/base/special_functions.h"
 #include "lib/base/text.h"
-#include "lib/plan/special_functions.h"
 #include "weightinit/status.h"
 
 namespace weightinit {

@@ -22,10 +22,9 @@ absl::Status CheckRecipe(const Recipe& recipe) {
                       kUnimplemented);
   }
   if (recipe.has_draws)
-    return FieldError(
-        "draws",
-        "only replay generators have an order of draws, which this version does not support",
-        kUnimplemented);
+    return FieldError("draws", std::string(Name(recipe.generator)) +
+                                   " draws each tensor on its own; allowed: no draws, which only "
+                                   "replay generators have an order of");
   return absl::OkStatus();
 }
 

@@ -1,20 +1,16 @@
-"""A person with a tool: `buf curl` against a running server, which tells by reflection what it can be asked.
-
-The two command lines (of a server on 127.0.0.1:50051) that README may show:
-
-    buf curl --protocol grpc --http2-prior-knowledge --reflect -d '{"recipe": {"seed": 42, "tensors": [{"name": "fc1.weight", "shape": [256, 128], "init": {"kaimingUniform": {"nonlinearity": "RELU"}}}]}}' http://127.0.0.1:50051/weightinit.v1.WeightInitService/Plan
-    buf curl --protocol grpc --http2-prior-knowledge --reflect -d '{"recipe": {"seed": 42, "tensors": [{"name": "fc1.weight", "shape": [256, 128], "init": {"kaimingUniform": {"nonlinearity": "RELU"}}}]}, "histogramBins": 8}' http://127.0.0.1:50051/weightinit.v1.WeightInitService/Summarize
-"""
+"""A person with a tool: `buf curl`, as README shows it, against a running server, which tells by reflection what it can be asked."""
 
 import json
 import os
+import pathlib
 import shlex
 import shutil
 
 import harness
 
 README_SERVER = "127.0.0.1:50051"
-COMMANDS = [line.strip() for line in __doc__.splitlines() if line.startswith("    buf curl")]
+README = pathlib.Path(harness.SOURCE_DIR, "README.md").read_text(encoding="utf-8")
+COMMANDS = [line[2:] for line in README.replace("\\\n", " ").splitlines() if line.startswith("$ buf curl")]
 BUF = os.path.join(harness.SOURCE_DIR, "node_modules", ".bin", "buf")
 SERVICE = "weightinit.v1.WeightInitService"
 METHODS = ["GetCapabilities", "InitializeModel", "InitializeTensor", "Plan", "Summarize"]

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "lib/plan/special_functions.h"
+#include "lib/base/special_functions.h"
 #include "lib/source/kernels/kernels.h"
 
 namespace weightinit::kernels {

@@ -1,7 +1,7 @@
 // The plan's special functions against values computed with 50 digits
 // (tests/golden/special_functions.csv, made by tools/make_special_functions_golden.py), and against
 // the C library's.
-#include "lib/plan/special_functions.h"
+#include "lib/base/special_functions.h"
 
 #include <gtest/gtest.h>
 

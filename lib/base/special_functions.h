@@ -9,8 +9,8 @@
 // computed with 50 digits.
 //
 // Thread-safety: pure functions.
-#ifndef WEIGHTINIT_PLAN_SPECIAL_FUNCTIONS_H_
-#define WEIGHTINIT_PLAN_SPECIAL_FUNCTIONS_H_
+#ifndef WEIGHTINIT_LIB_BASE_SPECIAL_FUNCTIONS_H_
+#define WEIGHTINIT_LIB_BASE_SPECIAL_FUNCTIONS_H_
 
 namespace weightinit {
 
@@ -46,4 +46,4 @@ double TruncatedStd(double a, double b);
 
 }  // namespace weightinit
 
-#endif  // WEIGHTINIT_PLAN_SPECIAL_FUNCTIONS_H_
+#endif  // WEIGHTINIT_LIB_BASE_SPECIAL_FUNCTIONS_H_

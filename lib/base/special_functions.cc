@@ -1,4 +1,4 @@
-#include "lib/plan/special_functions.h"
+#include "lib/base/special_functions.h"
 
 #include <algorithm>
 #include <bit>
