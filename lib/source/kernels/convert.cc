@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "lib/source/kernels/convert.cc"
 #include "hwy/foreach_target.h"
 #include "lib/source/kernels/number_formats.h"
+#include "lib/source/kernels/outputs-inl.h"
 #include "lib/source/kernels/vector-inl.h"
 
 #if WEIGHTINIT_VECTOR_TARGET
@@ -16,39 +17,14 @@ using DU8 = hn::Rebind<std::uint8_t, D32>;
 using DF64 = hn::ScalableTag<double>;
 using DHalfF32 = hn::Rebind<float, DF64>;
 
-// Each format gives: the element, and the bits of a vector in 32-bit lanes. Integers all the way:
-// Highway's own DemoteTo float16 is not to nearest even below AVX2 (1.0.3).
-template <class Format>
-HWY_INLINE V32 NarrowLanes(VF32 value) {
-  using R = Rounding<Format>;
-  const D32 d32;
-  const DF32 df;
-  const V32 bits = hn::BitCast(d32, value);
-  const V32 magnitude = hn::And(bits, hn::Set(d32, 0x7FFFFFFF));
-  const V32 sign = hn::And(hn::ShiftRight<Format::kSignShift>(bits),
-                           hn::Set(d32, 0x80000000 >> Format::kSignShift));
-  const V32 odd = hn::And(hn::ShiftRight<R::kShift>(magnitude), hn::Set(d32, 1));
-  const V32 normal = hn::Min(
-      hn::ShiftRight<R::kShift>(hn::Add(hn::Add(magnitude, odd), hn::Set(d32, R::kRebiasAndHalf))),
-      hn::Set(d32, Format::kLargest));
-  const V32 magic = hn::Set(d32, R::kSubnormalMagic);
-  const V32 subnormal =
-      hn::Sub(hn::BitCast(d32, hn::Add(hn::BitCast(df, magnitude), hn::BitCast(df, magic))), magic);
-  V32 result =
-      hn::IfThenElse(hn::Lt(magnitude, hn::Set(d32, R::kSmallestNormal)), subnormal, normal);
-  result = hn::IfThenElse(hn::Gt(magnitude, hn::Set(d32, 0x7F800000)), hn::Set(d32, Format::kNan),
-                          result);
-  return hn::Or(result, sign);
-}
-
+// Each format gives: the element, and the bits of a vector in 32-bit lanes.
 struct BFloat16Lanes {
   using Element = std::uint16_t;
   static Element One(float value) { return BFloat16Bits(value); }
   HWY_INLINE V32 operator()(VF32 value) const {
     const D32 d32;
     const V32 bits = hn::BitCast(d32, value);
-    const V32 odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
-    const V32 rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, odd), hn::Set(d32, 0x7FFF)));
+    const V32 rounded = hn::ShiftRight<16>(RoundedToBFloat16(value));
     const V32 nan =
         hn::Or(hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 0x8000)), hn::Set(d32, 0x7FC0));
     const auto is_nan = hn::Gt(hn::And(bits, hn::Set(d32, 0x7FFFFFFF)), hn::Set(d32, 0x7F800000));

@@ -6,6 +6,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/source/kernels/normal.cc"
 #include "hwy/foreach_target.h"
+#include "lib/source/kernels/outputs-inl.h"
 #include "lib/source/kernels/vector-inl.h"
 
 #if WEIGHTINIT_VECTOR_TARGET
@@ -56,21 +57,19 @@ HWY_INLINE void NormalPairs(const V32 (&w0)[n], const V32 (&w1)[n], Several<n>& 
 }
 
 void Normal(Stream stream, const Affine32& affine, std::uint64_t first_index, std::int64_t count,
-            float* out) {
-  const DF32 df;
+            DType dtype, std::byte* out) {
   const VF32 offset = Constant(affine.offset), scale = Constant(affine.scale);
-  ForEachState(stream, kValuePlane, first_index, count, out,
-               [&]<int n>(const V32(&even)[n], const V32(&odd)[n], float* to) HWY_ATTR {
-                 Several<n> first, second;
-                 NormalPairs<n>(even, odd, first, second);
-                 for (int i = 0; i < n; ++i) {
-                   const VF32 x0 = hn::Add(offset, hn::Mul(scale, first[i]));
-                   const VF32 x1 = hn::Add(offset, hn::Mul(scale, second[i]));
-                   hn::StoreU(hn::InterleaveLower(df, x0, x1), df, to);
-                   hn::StoreU(hn::InterleaveUpper(df, x0, x1), df, to + hn::Lanes(df));
-                   to += 2 * hn::Lanes(df);
-                 }
-               });
+  WithOutput(dtype, out, [&]<class Output>(Output, typename Output::Element* to) HWY_ATTR {
+    ForEachState<Output>(stream, kValuePlane, first_index, count, to,
+                         [&]<int n>(const V32(&even)[n], const V32(&odd)[n], Several<n>& first,
+                                    Several<n>& second) HWY_ATTR {
+                           NormalPairs<n>(even, odd, first, second);
+                           for (int i = 0; i < n; ++i) {
+                             first[i] = hn::Add(offset, hn::Mul(scale, first[i]));
+                             second[i] = hn::Add(offset, hn::Mul(scale, second[i]));
+                           }
+                         });
+  });
 }
 
 void NormalOfWords(const std::uint32_t* words, std::int64_t count, float* out) {

@@ -49,28 +49,62 @@ void ForEachWord(Stream stream, int plane, std::uint64_t first_index, std::int64
   }
 }
 
-void UniformF32(Stream stream, const Affine32& p, std::uint64_t first_index, std::int64_t count,
-                float* out) {
-  ForEachWord(stream, kValuePlane, first_index, count, [&](std::uint32_t word, std::int64_t i) {
-    out[i] = std::min(std::max(p.offset + p.scale * Symmetric(word), p.low), p.high);
-  });
+template <class T>
+void Store(T value, std::int64_t i, std::byte* out) {
+  std::memcpy(out + static_cast<std::size_t>(i) * sizeof(value), &value, sizeof(value));
 }
 
-void NormalF32(Stream stream, const Affine32& p, std::uint64_t first_index, std::int64_t count,
-               float* out) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::uint64_t index = first_index + static_cast<std::uint64_t>(i);
-    const Block block = BlockOf(stream, kValuePlane, index);
-    const std::size_t even = index % 4 & ~std::size_t{1};
-    const Pair z = NormalPair(block[even], block[even + 1]);
-    out[i] = p.offset + p.scale * (index % 2 == 0 ? z.first : z.second);
+// Calls function(convert) with what turns a binary32 into an element of the dtype.
+template <class Function>
+void WithConversion(DType dtype, const Function& function) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return function([](float x) { return x; });
+    case DType::kFloat64:
+      return function([](float x) { return static_cast<double>(x); });
+    case DType::kBFloat16:
+      return function(BFloat16Bits);
+    case DType::kFloat16:
+      return function(Float16Bits);
+    case DType::kFloat8E4M3FN:
+      return function(Float8E4M3FNBits);
+    case DType::kFloat8E5M2:
+      return function(Float8E5M2Bits);
+    default:
+      return;
   }
 }
 
-void TruncatedF32(Stream stream, const TruncatedNormalParams& params, const Affine32& p,
-                  std::uint64_t first_index, std::int64_t count, float* out) {
-  ForEachWord(stream, kValuePlane, first_index, count, [&](std::uint32_t word, std::int64_t i) {
-    out[i] = std::min(std::max(p.offset + p.scale * TruncatedZ(word, params), p.low), p.high);
+void Uniform(Stream stream, const Affine32& p, std::uint64_t first_index, std::int64_t count,
+             DType dtype, std::byte* out) {
+  WithConversion(dtype, [&](const auto& convert) {
+    ForEachWord(stream, kValuePlane, first_index, count, [&](std::uint32_t word, std::int64_t i) {
+      const float x = p.offset + p.scale * Symmetric(word);
+      Store(convert(std::min(std::max(x, p.low), p.high)), i, out);
+    });
+  });
+}
+
+void Normal(Stream stream, const Affine32& p, std::uint64_t first_index, std::int64_t count,
+            DType dtype, std::byte* out) {
+  WithConversion(dtype, [&](const auto& convert) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::uint64_t index = first_index + static_cast<std::uint64_t>(i);
+      const Block block = BlockOf(stream, kValuePlane, index);
+      const std::size_t even = index % 4 & ~std::size_t{1};
+      const Pair z = NormalPair(block[even], block[even + 1]);
+      Store(convert(p.offset + p.scale * (index % 2 == 0 ? z.first : z.second)), i, out);
+    }
+  });
+}
+
+void TruncatedNormal(Stream stream, const TruncatedNormalParams& params, const Affine32& p,
+                     std::uint64_t first_index, std::int64_t count, DType dtype, std::byte* out) {
+  WithConversion(dtype, [&](const auto& convert) {
+    ForEachWord(stream, kValuePlane, first_index, count, [&](std::uint32_t word, std::int64_t i) {
+      const float x = p.offset + p.scale * TruncatedZ(word, params);
+      Store(convert(std::min(std::max(x, p.low), p.high)), i, out);
+    });
   });
 }
 
@@ -93,31 +127,10 @@ void AffineF64(const Affine64& p, const float* in, std::int64_t count, double* o
   }
 }
 
-template <class Function>
-void Each(const float* in, std::int64_t count, std::byte* out, const Function& function) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto value = function(in[i]);
-    std::memcpy(out + static_cast<std::size_t>(i) * sizeof(value), &value, sizeof(value));
-  }
-}
-
 void Convert(const float* in, std::int64_t count, DType dtype, std::byte* out) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return Each(in, count, out, [](float x) { return x; });
-    case DType::kFloat64:
-      return Each(in, count, out, [](float x) { return static_cast<double>(x); });
-    case DType::kBFloat16:
-      return Each(in, count, out, BFloat16Bits);
-    case DType::kFloat16:
-      return Each(in, count, out, Float16Bits);
-    case DType::kFloat8E4M3FN:
-      return Each(in, count, out, Float8E4M3FNBits);
-    case DType::kFloat8E5M2:
-      return Each(in, count, out, Float8E5M2Bits);
-    default:
-      return;
-  }
+  WithConversion(dtype, [&](const auto& convert) {
+    for (std::int64_t i = 0; i < count; ++i) Store(convert(in[i]), i, out);
+  });
 }
 
 void Words(Stream stream, int plane, std::uint64_t first_index, std::span<std::uint32_t> out) {
@@ -143,9 +156,9 @@ std::uint64_t Digest(std::uint64_t position, std::uint64_t step, const std::byte
 struct Scalar {
   static constexpr std::string_view kName = "scalar";
   static constexpr auto words = kernels::Words;
-  static constexpr auto uniform = UniformF32;
-  static constexpr auto normal = NormalF32;
-  static constexpr auto truncated_normal = TruncatedF32;
+  static constexpr auto uniform = kernels::Uniform;
+  static constexpr auto normal = kernels::Normal;
+  static constexpr auto truncated_normal = kernels::TruncatedNormal;
   static constexpr auto digest = Digest;
   static constexpr auto normal_of_words = NormalOfWords;
   static constexpr auto truncated_normal_of_words = TruncatedOfWords;

@@ -6,6 +6,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/source/kernels/truncated_normal.cc"
 #include "hwy/foreach_target.h"
+#include "lib/source/kernels/outputs-inl.h"
 #include "lib/source/kernels/vector-inl.h"
 
 #if WEIGHTINIT_VECTOR_TARGET
@@ -79,23 +80,27 @@ class TruncatedZ {
 };
 
 void TruncatedNormal(Stream stream, const TruncatedNormalParams& params, const Affine32& affine,
-                     std::uint64_t first_index, std::int64_t count, float* out) {
-  const DF32 df;
+                     std::uint64_t first_index, std::int64_t count, DType dtype, std::byte* out) {
   const VF32 offset = Constant(affine.offset), scale = Constant(affine.scale);
   const VF32 low = Constant(affine.low), high = Constant(affine.high);
   const TruncatedZ truncated_z(params);
-  ForEachState(stream, kValuePlane, first_index, count, out,
-               [&]<int n>(const V32(&even)[n], const V32(&odd)[n], float* to) HWY_ATTR {
-                 V32 words[2 * n];
-                 Several<2 * n> z;
-                 NaturalOrder(even, odd, words);
-                 truncated_z(words, z);
-                 for (const VF32& value : z) {
-                   const VF32 x = hn::Add(offset, hn::Mul(scale, value));
-                   hn::StoreU(hn::Min(hn::Max(x, low), high), df, to);
-                   to += hn::Lanes(df);
-                 }
-               });
+  WithOutput(dtype, out, [&]<class Output>(Output, typename Output::Element* to) HWY_ATTR {
+    ForEachState<Output>(stream, kValuePlane, first_index, count, to,
+                         [&]<int n>(const V32(&even)[n], const V32(&odd)[n], Several<n>& first,
+                                    Several<n>& second) HWY_ATTR {
+                           V32 words[2 * n];
+                           Several<2 * n> z;
+                           for (int i = 0; i < n; ++i) {
+                             words[i] = even[i];
+                             words[n + i] = odd[i];
+                           }
+                           truncated_z(words, z);
+                           for (int i = 0; i < 2 * n; ++i) {
+                             const VF32 x = hn::Add(offset, hn::Mul(scale, z[i]));
+                             (i < n ? first[i] : second[i - n]) = hn::Min(hn::Max(x, low), high);
+                           }
+                         });
+  });
 }
 
 void TruncatedNormalOfWords(const TruncatedNormalParams& params, const std::uint32_t* words,

@@ -33,11 +33,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 void Words(Stream stream, int plane, std::uint64_t first_index, std::span<std::uint32_t> out);
 void Uniform(Stream stream, const Affine32& affine, std::uint64_t first_index, std::int64_t count,
-             float* out);
+             DType dtype, std::byte* out);
 void Normal(Stream stream, const Affine32& affine, std::uint64_t first_index, std::int64_t count,
-            float* out);
+            DType dtype, std::byte* out);
 void TruncatedNormal(Stream stream, const TruncatedNormalParams& params, const Affine32& affine,
-                     std::uint64_t first_index, std::int64_t count, float* out);
+                     std::uint64_t first_index, std::int64_t count, DType dtype, std::byte* out);
 void NormalOfWords(const std::uint32_t* words, std::int64_t count, float* out);
 void TruncatedNormalOfWords(const TruncatedNormalParams& params, const std::uint32_t* words,
                             std::int64_t count, float* out);
@@ -191,26 +191,17 @@ class Philox {
   V64 key0_[10], key1_[10];
 };
 
-// The words of states in natural order, two vectors per state.
-template <int n>
-HWY_INLINE void NaturalOrder(const V32 (&even)[n], const V32 (&odd)[n], V32 (&words)[2 * n]) {
-  const D32 d32;
-#pragma GCC unroll 4
-  for (int i = 0; i < n; ++i) {
-    words[2 * i] = hn::InterleaveLower(d32, even[i], odd[i]);
-    words[2 * i + 1] = hn::InterleaveUpper(d32, even[i], odd[i]);
-  }
-}
-
 // Writes out[0, count) from a kernel that turns whole states into elements.
 //
-// emit(even, odd, T* out) gets the words of even index and those of odd index of a state, and
-// writes its elements, two vectors, in natural order: InterleaveLower(even, odd), then
-// InterleaveUpper. The lanes hold the blocks in the order that makes it so: within each 128 bits
-// block j and block lanes/2 + j.
-template <class T, class Emit>
+// values(even, odd, first, second) gets the words of even index of each state and those of odd
+// index, and gives the elements of even and of odd index (as Output::Store takes them,
+// outputs-inl.h). The lanes hold the blocks in the order that Output relies on: within each 128
+// bits block j and block lanes/2 + j.
+template <class Output, class Values>
 HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index,
-                             std::int64_t count, T* HWY_RESTRICT out, const Emit& emit) {
+                             std::int64_t count, typename Output::Element* HWY_RESTRICT out,
+                             const Values& values) {
+  using T = typename Output::Element;
   constexpr int kStates = 2;  // chains that hide each other's latency
   const D64 d64;
   const D32 d32;
@@ -233,7 +224,12 @@ HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index
       odd[i] =
           hn::OddEven(hn::DupEven(hn::BitCast(d32, states[i].c3)), hn::BitCast(d32, states[i].c1));
     }
-    emit(even, odd, to);
+    typename Output::V first[n], second[n];
+    values(even, odd, first, second);
+#pragma GCC unroll 4
+    for (int i = 0; i < n; ++i) {
+      Output::Store(first[i], second[i], to + static_cast<std::size_t>(i) * state_size);
+    }
   };
 
   auto left = static_cast<std::size_t>(count);
