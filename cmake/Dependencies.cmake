@@ -30,6 +30,3 @@ if(WEIGHTINIT_BUILD_TESTS)
   # The peers that tests compare with (torch, NumPy, grpcio) are Debian's packages, which belong to this interpreter.
   set(WEIGHTINIT_TEST_PYTHON /usr/bin/python3 CACHE FILEPATH "Python interpreter that has torch, NumPy and grpcio")
 endif()
-if(WEIGHTINIT_BUILD_BENCHMARKS)
-  find_package(benchmark REQUIRED)
-endif()

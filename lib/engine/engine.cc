@@ -17,9 +17,8 @@ namespace {
 // What one task of the pool draws: long enough that handing it out costs nothing, short enough to
 // spread and to cancel.
 constexpr std::int64_t kElementsPerTask = std::int64_t{1} << 16;
-// What is drawn before a sink looks at it: at most 32 KiB, so that it is still in the first-level
-// cache.
-constexpr std::int64_t kElementsPerPiece = std::int64_t{1} << 12;
+// What is drawn before a sink looks at it: at most 64 KiB, so that it is still in a near cache.
+constexpr std::int64_t kElementsPerPiece = std::int64_t{1} << 13;
 constexpr std::size_t kMaxElementBytes = 8;
 
 // Draws elements [first, first + count) of a selection.

@@ -1,4 +1,8 @@
 // The digest of a run of elements: the splitmix64 finalizer of index and bits, summed.
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
 #include "lib/source/kernels/highway_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -33,53 +37,64 @@ class MultiplierBy {
   V64 b_, high_;
 };
 
-// Elements at `values`, which need not be aligned, in 64-bit lanes.
-template <class Element>
-HWY_INLINE V64 LoadWide(const std::byte* values) {
-  const D64 d64;
-  const hn::Rebind<Element, D64> narrow;
-  const hn::Rebind<std::uint32_t, D64> d32;
-  const auto elements = hn::LoadU(narrow, reinterpret_cast<const Element*>(values));
-  if constexpr (sizeof(Element) == 8) {
-    return elements;
-  } else if constexpr (sizeof(Element) == 4) {
-    return hn::PromoteTo(d64, elements);
+// A 64-bit lane holds several neighbours; each is moved to the low end of a lane of its own.
+template <class Element, int place>
+HWY_INLINE V64 ElementAt(V64 lanes) {
+  constexpr int kBits = 8 * sizeof(Element);
+  constexpr int kFirst = place * kBits;
+  const V64 moved = hn::ShiftRight<kFirst>(lanes);
+  if constexpr (kFirst + kBits == 64) {
+    return moved;
   } else {
-    return hn::PromoteTo(d64, hn::PromoteTo(d32, elements));
+    return hn::And(moved, hn::Set(D64(), (std::uint64_t{1} << kBits) - 1));
   }
 }
 
 template <class Element>
 std::uint64_t DigestOfElements(std::uint64_t position, std::uint64_t step, const std::byte* values,
                                std::size_t count) {
-  constexpr std::size_t kChains = 4;  // that hide each other's latency
+  constexpr int kPerLane = 8 / sizeof(Element);
+  constexpr int kVectors = kPerLane < 4 ? 4 / kPerLane : 1;
+  constexpr int kChains = kVectors * kPerLane;  // that hide each other's latency
   const D64 d64;
   const std::size_t lanes = hn::Lanes(d64);
+  const std::size_t per_turn = kChains * lanes;
   const MultiplierBy first(kMixMultiplier1), second(kMixMultiplier2);
-  alignas(64) std::uint64_t starts[hn::MaxLanes(d64)];
-  for (std::size_t i = 0; i < lanes; ++i) starts[i] = position + i * step;
-  const V64 per_vector = hn::Set(d64, lanes * step);
-  V64 at = hn::Load(d64, starts);
-  V64 sums[kChains];
-  for (V64& sum : sums) sum = hn::Zero(d64);
-  std::size_t done = 0;
-  for (; done + kChains * lanes <= count; done += kChains * lanes) {
-    V64 z[kChains];
-#pragma GCC unroll 4
-    for (std::size_t c = 0; c < kChains; ++c) {
-      z[c] = hn::Add(at, LoadWide<Element>(values + (done + c * lanes) * sizeof(Element)));
-      at = hn::Add(at, per_vector);
+  // Chain c has place c % kPerLane of vector c / kPerLane.
+  V64 at[kChains], sums[kChains];
+  for (std::size_t c = 0; c < kChains; ++c) {
+    alignas(64) std::uint64_t starts[hn::MaxLanes(d64)];
+    for (std::size_t i = 0; i < lanes; ++i) {
+      starts[i] = position + ((c / kPerLane * lanes + i) * kPerLane + c % kPerLane) * step;
     }
-#pragma GCC unroll 4
+    at[c] = hn::Load(d64, starts);
+    sums[c] = hn::Zero(d64);
+  }
+  const V64 advance = hn::Set(d64, per_turn * step);
+  std::size_t done = 0;
+  for (; done + per_turn <= count; done += per_turn) {
+    V64 z[kChains];
+    const auto* const from =
+        reinterpret_cast<const std::uint64_t*>(values + done * sizeof(Element));
+    const auto add_elements = [&]<std::size_t... c>(std::index_sequence<c...>) HWY_ATTR {
+      ((z[c] = hn::Add(
+            at[c], ElementAt<Element, c % kPerLane>(hn::LoadU(d64, from + c / kPerLane * lanes)))),
+       ...);
+    };
+    add_elements(std::make_index_sequence<kChains>());
+#pragma GCC unroll 8
+    for (V64& x : at) x = hn::Add(x, advance);
+#pragma GCC unroll 8
     for (V64& x : z) x = first(hn::Xor(x, hn::ShiftRight<30>(x)));
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (V64& x : z) x = second(hn::Xor(x, hn::ShiftRight<27>(x)));
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (std::size_t c = 0; c < kChains; ++c)
       sums[c] = hn::Add(sums[c], hn::Xor(z[c], hn::ShiftRight<31>(z[c])));
   }
+  for (std::size_t c = 1; c < kChains; ++c) sums[0] = hn::Add(sums[0], sums[c]);
   alignas(64) std::uint64_t partial[hn::MaxLanes(d64)];
-  hn::Store(hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3])), d64, partial);
+  hn::Store(sums[0], d64, partial);
   std::uint64_t digest = 0;
   for (std::size_t i = 0; i < lanes; ++i) digest += partial[i];
   return digest + DigestByElement<Element>(position + done * step, step,

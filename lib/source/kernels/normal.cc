@@ -60,15 +60,15 @@ void Normal(Stream stream, const Affine32& affine, std::uint64_t first_index, st
             DType dtype, std::byte* out) {
   const VF32 offset = Constant(affine.offset), scale = Constant(affine.scale);
   WithOutput(dtype, out, [&]<class Output>(Output, typename Output::Element* to) HWY_ATTR {
-    ForEachState<Output>(stream, kValuePlane, first_index, count, to,
-                         [&]<int n>(const V32(&even)[n], const V32(&odd)[n], Several<n>& first,
-                                    Several<n>& second) HWY_ATTR {
-                           NormalPairs<n>(even, odd, first, second);
-                           for (int i = 0; i < n; ++i) {
-                             first[i] = hn::Add(offset, hn::Mul(scale, first[i]));
-                             second[i] = hn::Add(offset, hn::Mul(scale, second[i]));
-                           }
-                         });
+    ForEachState<Output, 2>(stream, kValuePlane, first_index, count, to,
+                            [&]<int n>(const V32(&even)[n], const V32(&odd)[n], Several<n>& first,
+                                       Several<n>& second) HWY_ATTR {
+                              NormalPairs<n>(even, odd, first, second);
+                              for (int i = 0; i < n; ++i) {
+                                first[i] = hn::Add(offset, hn::Mul(scale, first[i]));
+                                second[i] = hn::Add(offset, hn::Mul(scale, second[i]));
+                              }
+                            });
   });
 }
 

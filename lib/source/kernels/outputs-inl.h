@@ -20,8 +20,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace weightinit::kernels::HWY_NAMESPACE {
 
-// The bits of a vector in a narrow format, in 32-bit lanes. Integers all the way: Highway's own
-// DemoteTo float16 is not to nearest even below AVX2 (1.0.3).
+// The bits of a vector in a narrow format, in 32-bit lanes. In integers: Highway's own DemoteTo
+// float16 is not to nearest even below AVX2 (1.0.3).
 template <class Format>
 HWY_INLINE V32 NarrowLanes(VF32 value) {
   using R = Rounding<Format>;
@@ -104,9 +104,19 @@ struct Float16Output {
   using Element = std::uint16_t;
   using V = VF32;
   HWY_INLINE static void Store(VF32 even, VF32 odd, Element* HWY_RESTRICT to) {
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3  // in hardware, to nearest even
+    const DF32 df;
+    const hn::Rebind<hwy::float16_t, DF32> d16;
+    const hn::Rebind<std::uint16_t, DF32> du16;
+    const auto narrow = [&](VF32 value)
+                            HWY_ATTR { return hn::BitCast(du16, hn::DemoteTo(d16, value)); };
+    hn::StoreU(narrow(hn::InterleaveLower(df, even, odd)), du16, to);
+    hn::StoreU(narrow(hn::InterleaveUpper(df, even, odd)), du16, to + hn::Lanes(df));
+#else
     StorePairs(hn::Or(NarrowLanes<Float16Format>(even),
                       hn::ShiftLeft<16>(NarrowLanes<Float16Format>(odd))),
                to);
+#endif
   }
 };
 

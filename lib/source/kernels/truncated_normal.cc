@@ -85,21 +85,21 @@ void TruncatedNormal(Stream stream, const TruncatedNormalParams& params, const A
   const VF32 low = Constant(affine.low), high = Constant(affine.high);
   const TruncatedZ truncated_z(params);
   WithOutput(dtype, out, [&]<class Output>(Output, typename Output::Element* to) HWY_ATTR {
-    ForEachState<Output>(stream, kValuePlane, first_index, count, to,
-                         [&]<int n>(const V32(&even)[n], const V32(&odd)[n], Several<n>& first,
-                                    Several<n>& second) HWY_ATTR {
-                           V32 words[2 * n];
-                           Several<2 * n> z;
-                           for (int i = 0; i < n; ++i) {
-                             words[i] = even[i];
-                             words[n + i] = odd[i];
-                           }
-                           truncated_z(words, z);
-                           for (int i = 0; i < 2 * n; ++i) {
-                             const VF32 x = hn::Add(offset, hn::Mul(scale, z[i]));
-                             (i < n ? first[i] : second[i - n]) = hn::Min(hn::Max(x, low), high);
-                           }
-                         });
+    ForEachState<Output, 2>(stream, kValuePlane, first_index, count, to,
+                            [&]<int n>(const V32(&even)[n], const V32(&odd)[n], Several<n>& first,
+                                       Several<n>& second) HWY_ATTR {
+                              V32 words[2 * n];
+                              Several<2 * n> z;
+                              for (int i = 0; i < n; ++i) {
+                                words[i] = even[i];
+                                words[n + i] = odd[i];
+                              }
+                              truncated_z(words, z);
+                              for (int i = 0; i < 2 * n; ++i) {
+                                const VF32 x = hn::Add(offset, hn::Mul(scale, z[i]));
+                                (i < n ? first[i] : second[i - n]) = hn::Min(hn::Max(x, low), high);
+                              }
+                            });
   });
 }
 

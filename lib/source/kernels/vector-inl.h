@@ -145,11 +145,14 @@ class Philox {
       key0_[r] = hn::Set(d64, key0[r]);
       key1_[r] = hn::Set(d64, key1[r]);
     }
+    key1_[9] = hn::ShiftLeft<32>(key1_[9]);  // the last round works in the high half
   }
 
-  // States of the blocks whose low 32 bits are in the low halves of `blocks`.
+  // The words of the blocks whose low 32 bits are in the low halves of `blocks`: those of even
+  // index and those of odd index.
   template <int states>
-  HWY_INLINE void Draw(const V64 (&blocks)[states], PhiloxState (&s)[states]) const {
+  HWY_INLINE void Draw(const V64 (&blocks)[states], V32 (&even)[states], V32 (&odd)[states]) const {
+    PhiloxState s[states];
     const D32 d32;
     const D64 d64;
     const V32 m0 = hn::BitCast(d32, hn::Set(d64, kMultiplier0));
@@ -171,7 +174,7 @@ class Philox {
       s[i].c3 = p0[i];
     }
 #pragma GCC unroll 8
-    for (int r = 3; r < 10; ++r) {
+    for (int r = 3; r < 9; ++r) {
 #pragma GCC unroll 4
       for (int i = 0; i < states; ++i) {
         p0[i] = hn::MulEven(hn::BitCast(d32, s[i].c0), m0);
@@ -181,6 +184,17 @@ class Philox {
         s[i].c1 = p1[i];
         s[i].c3 = p0[i];
       }
+    }
+    // The last round puts its words where they are wanted: c0 and c2 into `even`, c1 and c3 into
+    // `odd`, the first of each in the low halves.
+#pragma GCC unroll 4
+    for (int i = 0; i < states; ++i) {
+      p0[i] = hn::MulEven(hn::BitCast(d32, s[i].c0), m0);
+      p1[i] = hn::MulEven(hn::BitCast(d32, s[i].c2), m1);
+      const V64 c0 = hn::Xor3(hn::ShiftRight<32>(p1[i]), s[i].c1, key0_[9]);
+      const V64 c2 = hn::Xor3(p0[i], hn::ShiftLeft<32>(s[i].c3), key1_[9]);
+      even[i] = hn::OddEven(hn::BitCast(d32, c2), hn::BitCast(d32, c0));
+      odd[i] = hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(p0[i])), hn::BitCast(d32, p1[i]));
     }
   }
 
@@ -197,12 +211,13 @@ class Philox {
 // index, and gives the elements of even and of odd index (as Output::Store takes them,
 // outputs-inl.h). The lanes hold the blocks in the order that Output relies on: within each 128
 // bits block j and block lanes/2 + j.
-template <class Output, class Values>
+//
+// kStates are drawn at once: chains that hide each other's latency, as many as the registers hold.
+template <class Output, int kStates, class Values>
 HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index,
                              std::int64_t count, typename Output::Element* HWY_RESTRICT out,
                              const Values& values) {
   using T = typename Output::Element;
-  constexpr int kStates = 2;  // chains that hide each other's latency
   const D64 d64;
   const D32 d32;
   const std::size_t lanes = hn::Lanes(d64);
@@ -214,16 +229,8 @@ HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index
 
   const auto draw = [&]<int n>(const Philox& philox, const V64(&counters)[n],
                                T* HWY_RESTRICT to) HWY_ATTR {
-    PhiloxState states[n];
-    philox.Draw(counters, states);
     V32 even[n], odd[n];
-#pragma GCC unroll 4
-    for (int i = 0; i < n; ++i) {
-      even[i] =
-          hn::OddEven(hn::DupEven(hn::BitCast(d32, states[i].c2)), hn::BitCast(d32, states[i].c0));
-      odd[i] =
-          hn::OddEven(hn::DupEven(hn::BitCast(d32, states[i].c3)), hn::BitCast(d32, states[i].c1));
-    }
+    philox.Draw(counters, even, odd);
     typename Output::V first[n], second[n];
     values(even, odd, first, second);
 #pragma GCC unroll 4
@@ -260,10 +267,13 @@ HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index
     };
     if (skip != 0) ragged();
     for (; n >= kStates * state_size; n -= kStates * state_size, out += kStates * state_size) {
-      const V64 next = hn::Add(blocks, step);
-      const V64 counters[kStates] = {blocks, next};
+      V64 counters[kStates];
+#pragma GCC unroll 4
+      for (V64& counter : counters) {
+        counter = blocks;
+        blocks = hn::Add(blocks, step);
+      }
       draw(philox, counters, out);
-      blocks = hn::Add(next, step);
     }
     while (n > 0) ragged();
   }
