@@ -587,9 +587,7 @@ class UnknownTest(ServerTest):
 
 
 class LimitTest(ServerTest):
-    FLAGS = (
-        "--max-response-bytes", "1MiB", "--max-matrix-bytes", "64KiB", "--max-request-bytes", "4KiB", "--max-streams", "2",
-    )  # fmt: skip
+    FLAGS = ("--max-response-bytes", "1MiB", "--max-matrix-bytes", "64KiB", "--max-request-bytes", "4KiB")
 
     def exhausted(self, request, flag, **options):
         details = self.refused(grpc.StatusCode.RESOURCE_EXHAUSTED, request, **options)
