@@ -113,11 +113,6 @@ HWY_INLINE void SqrtMinusTwoLog(const Several<n>& u, Several<n>& result) {
   for (int i = 0; i < n; ++i) result[i] = hn::Sqrt(hn::Add(hn::Mul(f[i], polynomial[i]), e[i]));
 }
 
-// One lane per block, in 64-bit lanes whose high halves are unspecified.
-struct PhiloxState {
-  V64 c0, c1, c2, c3;
-};
-
 // Philox4x32-10 for counters that share all but the low 32 bits of the block.
 class Philox {
  public:
@@ -152,7 +147,8 @@ class Philox {
   // index and those of odd index.
   template <int states>
   HWY_INLINE void Draw(const V64 (&blocks)[states], V32 (&even)[states], V32 (&odd)[states]) const {
-    PhiloxState s[states];
+    // One lane per block, in 64-bit lanes whose high halves are unspecified.
+    V64 c0[states], c1[states], c2[states], c3[states];
     const D32 d32;
     const D64 d64;
     const V32 m0 = hn::BitCast(d32, hn::Set(d64, kMultiplier0));
@@ -161,39 +157,39 @@ class Philox {
 #pragma GCC unroll 4
     for (int i = 0; i < states; ++i) {
       // Rounds 1 to 3 without what is constant.
-      s[i].c3 = hn::MulEven(hn::BitCast(d32, blocks[i]), m0);
-      s[i].c2 = hn::Xor(hn::ShiftRight<32>(s[i].c3), first2_);
-      s[i].c1 = hn::MulEven(hn::BitCast(d32, s[i].c2), m1);
-      s[i].c0 = hn::Xor(hn::ShiftRight<32>(s[i].c1), second0_);
-      s[i].c2 = hn::Xor(s[i].c3, second2_);
-      p0[i] = hn::MulEven(hn::BitCast(d32, s[i].c0), m0);
-      p1[i] = hn::MulEven(hn::BitCast(d32, s[i].c2), m1);
-      s[i].c0 = hn::Xor3(hn::ShiftRight<32>(p1[i]), s[i].c1, key0_[2]);
-      s[i].c2 = hn::Xor(hn::ShiftRight<32>(p0[i]), key1_[2]);
-      s[i].c1 = p1[i];
-      s[i].c3 = p0[i];
+      c3[i] = hn::MulEven(hn::BitCast(d32, blocks[i]), m0);
+      c2[i] = hn::Xor(hn::ShiftRight<32>(c3[i]), first2_);
+      c1[i] = hn::MulEven(hn::BitCast(d32, c2[i]), m1);
+      c0[i] = hn::Xor(hn::ShiftRight<32>(c1[i]), second0_);
+      c2[i] = hn::Xor(c3[i], second2_);
+      p0[i] = hn::MulEven(hn::BitCast(d32, c0[i]), m0);
+      p1[i] = hn::MulEven(hn::BitCast(d32, c2[i]), m1);
+      c0[i] = hn::Xor3(hn::ShiftRight<32>(p1[i]), c1[i], key0_[2]);
+      c2[i] = hn::Xor(hn::ShiftRight<32>(p0[i]), key1_[2]);
+      c1[i] = p1[i];
+      c3[i] = p0[i];
     }
 #pragma GCC unroll 8
     for (int r = 3; r < 9; ++r) {
 #pragma GCC unroll 4
       for (int i = 0; i < states; ++i) {
-        p0[i] = hn::MulEven(hn::BitCast(d32, s[i].c0), m0);
-        p1[i] = hn::MulEven(hn::BitCast(d32, s[i].c2), m1);
-        s[i].c0 = hn::Xor3(hn::ShiftRight<32>(p1[i]), s[i].c1, key0_[r]);
-        s[i].c2 = hn::Xor3(hn::ShiftRight<32>(p0[i]), s[i].c3, key1_[r]);
-        s[i].c1 = p1[i];
-        s[i].c3 = p0[i];
+        p0[i] = hn::MulEven(hn::BitCast(d32, c0[i]), m0);
+        p1[i] = hn::MulEven(hn::BitCast(d32, c2[i]), m1);
+        c0[i] = hn::Xor3(hn::ShiftRight<32>(p1[i]), c1[i], key0_[r]);
+        c2[i] = hn::Xor3(hn::ShiftRight<32>(p0[i]), c3[i], key1_[r]);
+        c1[i] = p1[i];
+        c3[i] = p0[i];
       }
     }
     // The last round puts its words where they are wanted: c0 and c2 into `even`, c1 and c3 into
     // `odd`, the first of each in the low halves.
 #pragma GCC unroll 4
     for (int i = 0; i < states; ++i) {
-      p0[i] = hn::MulEven(hn::BitCast(d32, s[i].c0), m0);
-      p1[i] = hn::MulEven(hn::BitCast(d32, s[i].c2), m1);
-      const V64 c0 = hn::Xor3(hn::ShiftRight<32>(p1[i]), s[i].c1, key0_[9]);
-      const V64 c2 = hn::Xor3(p0[i], hn::ShiftLeft<32>(s[i].c3), key1_[9]);
-      even[i] = hn::OddEven(hn::BitCast(d32, c2), hn::BitCast(d32, c0));
+      p0[i] = hn::MulEven(hn::BitCast(d32, c0[i]), m0);
+      p1[i] = hn::MulEven(hn::BitCast(d32, c2[i]), m1);
+      const V64 last0 = hn::Xor3(hn::ShiftRight<32>(p1[i]), c1[i], key0_[9]);
+      const V64 last2 = hn::Xor3(p0[i], hn::ShiftLeft<32>(c3[i]), key1_[9]);
+      even[i] = hn::OddEven(hn::BitCast(d32, last2), hn::BitCast(d32, last0));
       odd[i] = hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(p0[i])), hn::BitCast(d32, p1[i]));
     }
   }
@@ -219,7 +215,6 @@ HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index
                              const Values& values) {
   using T = typename Output::Element;
   const D64 d64;
-  const D32 d32;
   const std::size_t lanes = hn::Lanes(d64);
   const std::size_t state_size = 4 * lanes;
   const V64 iota = hn::Iota(d64, 0);
