@@ -588,7 +588,7 @@ class UnknownTest(ServerTest):
 
 class LimitTest(ServerTest):
     FLAGS = (
-        "--max-response-bytes", "1MiB", "--max-matrix-bytes", "64KiB", "--max-request-bytes", "4KiB", "--max-streams", "2",
+        "--max-response-bytes", "1MiB", "--max-matrix-bytes", "262KiB", "--max-request-bytes", "4KiB", "--max-streams", "2",
     )  # fmt: skip
 
     def exhausted(self, request, flag, **options):
