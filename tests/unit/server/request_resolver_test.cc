@@ -74,7 +74,9 @@ TEST(RequestResolver, MatchingRulesCanBeCancelled) {
   Recipe recipe;
   recipe.tensors = {Tensor("a", {3})};
   recipe.tensors[0].init.reset();
-  recipe.rules.push_back({.name_regex = "a", .init = Zeros()});
+  recipe.rules.emplace_back();
+  recipe.rules[0].name_regex = "a";
+  recipe.rules[0].init = Zeros();
   v1::InitializeModelRequest request;
   *request.mutable_recipe() = proto::ToProto(recipe);
   EXPECT_EQ(resolver.Resolve(request, [] { return true; }).status().code(),
@@ -174,7 +176,7 @@ TEST(RequestResolver, LimitsHoldForTensorsOfTheirOwnTogether) {
 TEST(RequestResolver, MatricesAreLimitedWhateverTheSlice) {
   ServerOptions options;
   // A binary32 matrix, a binary64 copy and the panels that it is worked on with.
-  options.limits.max_matrix_bytes = 100 * 100 * (4 + 8) + 110'000;
+  options.limits.max_matrix_bytes = 200'000;
   RequestResolver resolver{options};
   EXPECT_TRUE(resolver.Resolve(ModelRequest({Tensor("q", {100, 100}, Orthogonal())})).ok());
   v1::InitializeModelRequest request = ModelRequest({Tensor("q", {120, 100}, Orthogonal())});

