@@ -127,6 +127,7 @@ void AddCoverage(const ModelPlan& plan, const Recipe& recipe, Reports& reports) 
     entry.set_tensor(name_of(overlap.tensor));
     entry.set_rule(static_cast<std::uint32_t>(overlap.winner));
     for (int other : overlap.others) entry.add_other_rules(static_cast<std::uint32_t>(other));
+    entry.set_other_rule_count(static_cast<std::uint32_t>(overlap.other_count));
     *reports.ForEntry(entry.ByteSizeLong()).add_overlaps() = std::move(entry);
   }
   for (const std::string& warning : plan.warnings) {

@@ -15,6 +15,12 @@ ChunkStream::ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffe
       selections_(std::move(selections)),
       check_(check) {}
 
+bool ChunkStream::IsNextLong() const {
+  if (selection_ == selections_.size()) return false;
+  const PlannedSelection& planned = selections_[selection_];
+  return IsMadeWhole(planned.plan->DrawOf(planned.selection.tensor).distribution);
+}
+
 absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool()>& cancelled) {
   if (selection_ == selections_.size()) return std::nullopt;
   const PlannedSelection& planned = selections_[selection_];

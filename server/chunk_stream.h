@@ -45,6 +45,9 @@ class ChunkStream {
   ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffers, std::int64_t chunk_bytes,
               std::vector<PlannedSelection> selections, proto::Check check);
 
+  // Whether the next chunk may need a matrix that must be made first.
+  bool IsNextLong() const;
+
   // Draws the next chunk on the caller's thread; nullopt after the last one. The first chunk of a
   // matrix may take long; `cancelled` is asked in between. After an error there is no going on.
   // Errors: CANCELLED, or what the engine says.

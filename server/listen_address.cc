@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -80,6 +81,11 @@ absl::Status CheckUnixSocketIsFree(const std::string& path) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   path.copy(name.sun_path, sizeof name.sun_path - 1);
+  struct stat file {};
+  if (stat(path.c_str(), &file) == 0 && !S_ISSOCK(file.st_mode)) {
+    return absl::UnavailableError("cannot listen on unix:" + path +
+                                  ": there is a file that is no socket");
+  }
   const Socket probe(AF_UNIX, SOCK_STREAM);
   if (connect(probe.fd(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
     return absl::OkStatus();  // nothing there, or a socket that a dead process left

@@ -19,8 +19,8 @@ std::string WithPort(std::string_view address, int port);
 // INVALID_ARGUMENT unless it is "HOST:PORT" or "unix:PATH".
 absl::Status CheckListenAddress(std::string_view address);
 
-// gRPC removes whatever socket stands in its way, also one that another server is serving on.
-// UNAVAILABLE if something answers there.
+// gRPC removes whatever socket stands in its way, also one that another server is serving on, and
+// does not say why it leaves other files. UNAVAILABLE if something answers there, or is no socket.
 absl::Status CheckUnixSocketIsFree(const std::string& path);
 
 // Why nothing can listen on a TCP address, in the system's words: found by trying. Empty if it

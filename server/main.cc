@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <string>
 #include <variant>
 
 #include "server/lifecycle.h"
@@ -34,6 +35,9 @@ int Main(int argc, char** argv) {
   RaiseFileLimit();
 
   const Logger logger(options.log_format, options.log_level);
+  for (const std::string& name : options.unknown_environment) {
+    logger.Log(LogLevel::kWarn, "an environment variable that sets nothing", {{"name", name}});
+  }
   RouteGrpcLog(nullptr);  // while starting, one line of ours says what gRPC takes several for
   auto server = Server::Start(options, logger);
   if (!server.ok()) {

@@ -1,12 +1,16 @@
 #include "server/options.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <limits>
 #include <memory>
+#include <set>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "weightinit/engine.h"
@@ -133,7 +137,9 @@ class Flags {
     Bytes("--max-response-bytes", "What one request may ask for, not counting what it leaves out",
           limits, options.limits.max_response_bytes, 0);
     Bytes("--max-matrix-bytes",
-          "Binary32 size of a matrix that must be made whole: orthogonal, delta_orthogonal, sparse",
+          "Memory to make a matrix that any part needs whole: orthogonal and delta_orthogonal, "
+          "about 12 "
+          "bytes per element, and sparse",
           limits, options.limits.max_matrix_bytes, 0);
 
     Time("--drain-delay",
@@ -271,6 +277,19 @@ std::string ConfigText(const ServerOptions& options) {
   return text.str();
 }
 
+std::vector<std::string> UnknownEnvironment(const CLI::App& app) {
+  // The file's, the library's and the client's.
+  std::set<std::string> known = {"WEIGHTINIT_CONFIG", "WEIGHTINIT_SIMD", "WEIGHTINIT_SERVER"};
+  for (const CLI::Option* option : app.get_options()) known.insert(option->get_envname());
+  std::vector<std::string> unknown;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::string name(text.substr(0, text.find('=')));
+    if (name.starts_with("WEIGHTINIT_") && !known.contains(name)) unknown.push_back(name);
+  }
+  return unknown;
+}
+
 std::variant<ServerOptions, ExitNow> Parse(int argc, const char* const* argv) {
   ServerOptions options;
   CLI::App app(
@@ -311,6 +330,7 @@ std::variant<ServerOptions, ExitNow> Parse(int argc, const char* const* argv) {
                           "\nTry `weightinit-server --help`.\n"};
   }
   if (print_config) return ExitNow{0, ConfigText(options)};
+  options.unknown_environment = UnknownEnvironment(app);
   return options;
 }
 

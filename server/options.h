@@ -72,6 +72,10 @@ struct ServerOptions {
   // --------------------------------------------------------------------------
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
+
+  // Not a setting: variables WEIGHTINIT_… of the environment that set nothing here, misspelt ones
+  // most likely.
+  std::vector<std::string> unknown_environment;
 };
 
 // What a program should do right away instead of serving: print `text` (on standard output if

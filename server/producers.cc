@@ -34,19 +34,7 @@ class Weights final : public Producer<grpc::ByteBuffer> {
   Weights(const Workshop& workshop, const grpc::ByteBuffer& request)
       : workshop_(workshop), request_(request) {}
 
-  absl::StatusOr<std::optional<grpc::ByteBuffer>> Next(
-      const std::function<bool()>& cancelled) override {
-    if (!stream_) {
-      if (absl::Status status = Start(); !status.ok()) return status;
-    }
-    auto chunk = stream_->Next(cancelled);
-    if (!chunk.ok()) return chunk.status();
-    if (!chunk->has_value()) return std::nullopt;
-    return ToByteBuffer(**std::move(chunk));
-  }
-
- private:
-  absl::Status Start() {
+  absl::Status Start(const std::function<bool()>& cancelled) override {
     if (absl::Status status = workshop_.resolver.CheckRequestBytes(request_.Length());
         !status.ok()) {
       return status;
@@ -54,13 +42,24 @@ class Weights final : public Producer<grpc::ByteBuffer> {
     absl::StatusOr<Request> request = Parse<Request>(request_);
     request_.Clear();
     if (!request.ok()) return request.status();
-    absl::StatusOr<ResolvedRequest> resolved = workshop_.resolver.Resolve(*request);
+    absl::StatusOr<ResolvedRequest> resolved = workshop_.resolver.Resolve(*request, cancelled);
     if (!resolved.ok()) return resolved.status();
     stream_.emplace(workshop_.engine, workshop_.buffers, workshop_.chunk_bytes,
                     std::move(resolved->selections), resolved->check);
     return absl::OkStatus();
   }
 
+  bool IsNextLong() const override { return stream_->IsNextLong(); }
+
+  absl::StatusOr<std::optional<grpc::ByteBuffer>> Next(
+      const std::function<bool()>& cancelled) override {
+    auto chunk = stream_->Next(cancelled);
+    if (!chunk.ok()) return chunk.status();
+    if (!chunk->has_value()) return std::nullopt;
+    return ToByteBuffer(**std::move(chunk));
+  }
+
+ private:
   const Workshop workshop_;
   grpc::ByteBuffer request_;
   std::optional<ChunkStream> stream_;
@@ -71,15 +70,18 @@ class PlanMessages final : public Producer<v1::PlanResponse> {
   PlanMessages(const Workshop& workshop, const v1::PlanRequest& request)
       : workshop_(workshop), request_(request) {}
 
+  absl::Status Start(const std::function<bool()>& cancelled) override {
+    absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
+    if (!status.ok()) return status;
+    auto messages = workshop_.resolver.Plan(request_, cancelled);
+    if (!messages.ok()) return messages.status();
+    messages_ = *std::move(messages);
+    return absl::OkStatus();
+  }
+
+  bool IsNextLong() const override { return false; }
+
   absl::StatusOr<std::optional<v1::PlanResponse>> Next(const std::function<bool()>&) override {
-    if (!is_resolved_) {
-      is_resolved_ = true;
-      absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
-      if (!status.ok()) return status;
-      auto messages = workshop_.resolver.Plan(request_);
-      if (!messages.ok()) return messages.status();
-      messages_ = *std::move(messages);
-    }
     if (next_ == messages_.size()) return std::nullopt;
     return std::move(messages_[next_++]);
   }
@@ -87,7 +89,6 @@ class PlanMessages final : public Producer<v1::PlanResponse> {
  private:
   const Workshop workshop_;
   const v1::PlanRequest& request_;  // gRPC keeps it until the call is done
-  bool is_resolved_ = false;
   std::vector<v1::PlanResponse> messages_;
   std::size_t next_ = 0;
 };
@@ -108,16 +109,20 @@ class Summaries final : public Producer<v1::SummarizeResponse> {
   Summaries(const Workshop& workshop, const v1::SummarizeRequest& request)
       : workshop_(workshop), request_(request) {}
 
+  absl::Status Start(const std::function<bool()>& cancelled) override {
+    absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
+    if (!status.ok()) return status;
+    absl::StatusOr<ResolvedSummary> resolved = workshop_.resolver.Resolve(request_, cancelled);
+    if (!resolved.ok()) return resolved.status();
+    resolved_ = *std::move(resolved);
+    return absl::OkStatus();
+  }
+
+  // A whole selection goes into one message.
+  bool IsNextLong() const override { return next_ < resolved_.selections.size(); }
+
   absl::StatusOr<std::optional<v1::SummarizeResponse>> Next(
       const std::function<bool()>& cancelled) override {
-    if (!is_resolved_) {
-      is_resolved_ = true;
-      absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
-      if (!status.ok()) return status;
-      absl::StatusOr<ResolvedSummary> resolved = workshop_.resolver.Resolve(request_);
-      if (!resolved.ok()) return resolved.status();
-      resolved_ = *std::move(resolved);
-    }
     if (next_ == resolved_.selections.size()) return std::nullopt;
     return Summarize(next_++, cancelled);
   }
@@ -141,7 +146,6 @@ class Summaries final : public Producer<v1::SummarizeResponse> {
 
   const Workshop workshop_;
   const v1::SummarizeRequest& request_;  // gRPC keeps it until the call is done
-  bool is_resolved_ = false;
   ResolvedSummary resolved_;
   std::size_t next_ = 0;
 };

@@ -33,7 +33,7 @@ struct Workshop {
 grpc::ByteBuffer ToByteBuffer(Chunk chunk);
 
 // Request is v1::InitializeTensorRequest or v1::InitializeModelRequest. Reading and resolving
-// happen with the first message, so that they too run on the pool.
+// happen in Start, so that they too run on the pool.
 template <typename Request>
 std::unique_ptr<Producer<grpc::ByteBuffer>> MakeWeights(const Workshop& workshop,
                                                         const grpc::ByteBuffer& request);

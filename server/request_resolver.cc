@@ -1,8 +1,6 @@
 #include "server/request_resolver.h"
 
 #include <algorithm>
-#include <limits>
-#include <span>
 #include <utility>
 #include <variant>
 
@@ -15,11 +13,6 @@ std::string FlagOf(std::string_view limit) {
   std::string flag = "--" + std::string(limit);
   std::replace(flag.begin(), flag.end(), '_', '-');
   return flag;
-}
-
-std::int64_t SaturatingSum(std::int64_t a, std::int64_t b) {
-  std::int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<std::int64_t>::max() : sum;
 }
 
 // The same status, with its fields below `prefix`: errors of a tensor that stands alone begin with
@@ -56,14 +49,23 @@ absl::StatusOr<std::decay_t<decltype(*proto::FromProto(std::declval<Request>()))
   return proto::FromProto(request);
 }
 
-// A tensor that a selection brings along: a model of its own, with the recipe's generator, seed and
-// default dtype.
-absl::StatusOr<std::shared_ptr<const ModelPlan>> PlanOfOwnTensor(const Recipe& recipe,
-                                                                 TensorSpec tensor) {
-  if (!tensor.dtype) tensor.dtype = recipe.default_dtype;
-  absl::StatusOr<ModelPlan> plan = ResolveTensor(tensor, recipe.seed, recipe.generator);
-  if (!plan.ok()) return plan.status();
-  return std::make_shared<const ModelPlan>(*std::move(plan));
+// The recipe's plan, or that of the tensor that a selection brings along: a model of its own, with
+// the recipe's generator, seed and default dtype.
+absl::StatusOr<std::shared_ptr<const ModelPlan>> PlanOfSelection(
+    const proto::RecipeSource& source, const std::shared_ptr<const ModelPlan>& plan,
+    const proto::RequestedSelection& selection, const std::string& path) {
+  if (!selection.tensor) return plan;
+  const Recipe* recipe = std::get_if<Recipe>(&source);
+  if (recipe == nullptr) {
+    return FieldError(path + ".tensor",
+                      "stands beside a fingerprint, which knows no default dtype; allowed: beside "
+                      "the recipe itself");
+  }
+  TensorSpec tensor = *selection.tensor;
+  if (!tensor.dtype) tensor.dtype = recipe->default_dtype;
+  absl::StatusOr<ModelPlan> own = ResolveTensor(tensor, recipe->seed, recipe->generator);
+  if (!own.ok()) return Below(path + ".", own.status());
+  return std::make_shared<const ModelPlan>(*std::move(own));
 }
 
 }  // namespace
@@ -73,8 +75,8 @@ RequestResolver::RequestResolver(const ServerOptions& options)
       max_request_bytes_(options.max_request_bytes),
       recipes_(options.recipe_cache_bytes) {}
 
-absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(
-    const v1::InitializeTensorRequest& message) {
+absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(const v1::InitializeTensorRequest& message,
+                                                         const std::function<bool()>&) {
   auto request = Read(message);
   if (!request.ok()) return request.status();
   absl::StatusOr<ModelPlan> resolved =
@@ -92,16 +94,17 @@ absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(
   return ResolvedRequest{std::move(selections), request->check};
 }
 
-absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(
-    const v1::InitializeModelRequest& message) {
+absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(const v1::InitializeModelRequest& message,
+                                                         const std::function<bool()>& cancelled) {
   auto request = Read(message);
   if (!request.ok()) return request.status();
-  auto selections = SelectionsOf(request->source, request->selections);
+  auto selections = SelectionsOf(request->source, request->selections, cancelled);
   if (!selections.ok()) return selections.status();
   return ResolvedRequest{*std::move(selections), request->check};
 }
 
-absl::StatusOr<ResolvedSummary> RequestResolver::Resolve(const v1::SummarizeRequest& message) {
+absl::StatusOr<ResolvedSummary> RequestResolver::Resolve(const v1::SummarizeRequest& message,
+                                                         const std::function<bool()>& cancelled) {
   auto request = Read(message);
   if (!request.ok()) return request.status();
   constexpr int kMaxHistogramBins = 1024;  // of the API; keeps an answer within a few kilobytes
@@ -109,13 +112,13 @@ absl::StatusOr<ResolvedSummary> RequestResolver::Resolve(const v1::SummarizeRequ
     return FieldError("histogram_bins", std::to_string(message.histogram_bins()) +
                                             "; allowed: 0 to " + std::to_string(kMaxHistogramBins));
   }
-  auto selections = SelectionsOf(request->source, request->selections);
+  auto selections = SelectionsOf(request->source, request->selections, cancelled);
   if (!selections.ok()) return selections.status();
   return ResolvedSummary{*std::move(selections), request->histogram_bins};
 }
 
 absl::StatusOr<std::vector<v1::PlanResponse>> RequestResolver::Plan(
-    const v1::PlanRequest& message) {
+    const v1::PlanRequest& message, const std::function<bool()>& cancelled) {
   if (absl::Status status = proto::RejectUnknown(message); !status.ok()) return status;
   if (!message.has_recipe()) return FieldError("recipe", "required");
   absl::StatusOr<Recipe> recipe = proto::FromProto(message.recipe(), "");
@@ -125,7 +128,7 @@ absl::StatusOr<std::vector<v1::PlanResponse>> RequestResolver::Plan(
   Recipe relaxed = *recipe;
   relaxed.allow_uncovered = true;
   relaxed.allow_idle = true;
-  absl::StatusOr<ModelPlan> resolved = weightinit::Resolve(relaxed);
+  absl::StatusOr<ModelPlan> resolved = weightinit::Resolve(relaxed, cancelled);
   if (!resolved.ok()) return resolved.status();
   const auto plan = std::make_shared<const ModelPlan>(*std::move(resolved));
   if (proto::IsDrawable(plan->coverage, *recipe)) recipes_.Insert(plan);
@@ -140,11 +143,11 @@ absl::Status RequestResolver::CheckRequestBytes(std::size_t bytes) const {
 }
 
 absl::StatusOr<std::shared_ptr<const ModelPlan>> RequestResolver::PlanOf(
-    const proto::RecipeSource& source) {
+    const proto::RecipeSource& source, const std::function<bool()>& cancelled) {
   if (const Fingerprint* fingerprint = std::get_if<Fingerprint>(&source)) {
     return recipes_.Find(*fingerprint);
   }
-  absl::StatusOr<ModelPlan> resolved = weightinit::Resolve(std::get<Recipe>(source));
+  absl::StatusOr<ModelPlan> resolved = weightinit::Resolve(std::get<Recipe>(source), cancelled);
   if (!resolved.ok()) return resolved.status();
   auto plan = std::make_shared<const ModelPlan>(*std::move(resolved));
   recipes_.Insert(plan);
@@ -152,41 +155,30 @@ absl::StatusOr<std::shared_ptr<const ModelPlan>> RequestResolver::PlanOf(
 }
 
 absl::StatusOr<std::vector<PlannedSelection>> RequestResolver::SelectionsOf(
-    const proto::RecipeSource& source, const std::vector<proto::RequestedSelection>& selections) {
-  auto plan = PlanOf(source);
+    const proto::RecipeSource& source, const std::vector<proto::RequestedSelection>& selections,
+    const std::function<bool()>& cancelled) {
+  auto plan = PlanOf(source, cancelled);
   if (!plan.ok()) return plan.status();
 
-  const bool has_own_tensors = std::any_of(selections.begin(), selections.end(),
-                                           [](const auto& one) { return one.tensor.has_value(); });
   std::vector<PlannedSelection> planned;
-  if (!has_own_tensors) {
-    std::vector<Selection> named;
-    named.reserve(selections.size());
-    for (const proto::RequestedSelection& one : selections) named.push_back(one.selection);
-    auto bound = BindAll(**plan, named);
-    if (!bound.ok()) return bound.status();
-    planned.reserve(bound->size());
-    for (BoundSelection& one : *bound) planned.push_back({*plan, std::move(one)});
+  if (selections.empty()) {
+    for (BoundSelection& one : SelectAll(**plan)) planned.push_back({*plan, std::move(one)});
   } else {
-    const Recipe* recipe = std::get_if<Recipe>(&source);
+    std::vector<std::shared_ptr<const ModelPlan>> plans;
+    std::vector<SelectionOf> named;
     for (std::size_t i = 0; i < selections.size(); ++i) {
-      const std::string path = proto::FieldPath("", "selections", static_cast<int>(i));
+      auto own = PlanOfSelection(source, *plan, selections[i],
+                                 proto::FieldPath("", "selections", static_cast<int>(i)));
+      if (!own.ok()) return own.status();
       Selection selection = selections[i].selection;
-      std::shared_ptr<const ModelPlan> own = *plan;
-      if (selections[i].tensor) {
-        if (recipe == nullptr) {
-          return FieldError(path + ".tensor",
-                            "stands beside a fingerprint, which knows no default dtype; allowed: "
-                            "beside the recipe itself");
-        }
-        auto own_plan = PlanOfOwnTensor(*recipe, *selections[i].tensor);
-        if (!own_plan.ok()) return Below(path + ".", own_plan.status());
-        own = *std::move(own_plan);
-        selection.name = own->tensors[0].name;
-      }
-      auto bound = Bind(*own, selection, path);
-      if (!bound.ok()) return bound.status();
-      planned.push_back({std::move(own), *std::move(bound)});
+      if (selections[i].tensor) selection.name = (*own)->tensors[0].name;
+      named.push_back({own->get(), std::move(selection)});
+      plans.push_back(*std::move(own));
+    }
+    auto bound = BindAll(named);
+    if (!bound.ok()) return bound.status();
+    for (std::size_t i = 0; i < bound->size(); ++i) {
+      planned.push_back({std::move(plans[i]), std::move((*bound)[i])});
     }
   }
   if (absl::Status status = CheckLimits(planned); !status.ok()) return status;
@@ -194,20 +186,10 @@ absl::StatusOr<std::vector<PlannedSelection>> RequestResolver::SelectionsOf(
 }
 
 absl::Status RequestResolver::CheckLimits(const std::vector<PlannedSelection>& selections) const {
-  // The library checks selections of one plan; tensors of their own have plans of their own.
-  std::vector<BoundSelection> of_one_plan;
-  std::int64_t total = 0;
-  for (std::size_t i = 0; i < selections.size(); ++i) {
-    of_one_plan.push_back(selections[i].selection);
-    total = SaturatingSum(total, selections[i].selection.num_bytes());
-    if (i + 1 < selections.size() && selections[i + 1].plan == selections[i].plan) continue;
-    const absl::Status status = weightinit::CheckLimits(*selections[i].plan, of_one_plan, limits_);
-    if (!status.ok()) return WithLimitDetails(status, limits_);
-    of_one_plan.clear();
-  }
-  if (total <= limits_.max_response_bytes) return absl::OkStatus();
-  return LimitExceeded("max_response_bytes", limits_.max_response_bytes, total,
-                       "the request asks for " + std::to_string(total) + " bytes");
+  std::vector<BoundSelectionOf> bound;
+  bound.reserve(selections.size());
+  for (const PlannedSelection& one : selections) bound.push_back({one.plan.get(), &one.selection});
+  return WithLimitDetails(weightinit::CheckLimits(bound, limits_), limits_);
 }
 
 absl::Status LimitExceeded(std::string_view name, std::int64_t value, std::int64_t requested,

@@ -4,6 +4,7 @@
 #define WEIGHTINIT_SERVER_REQUEST_RESOLVER_H_
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,26 +31,33 @@ struct ResolvedSummary {
 
 // Reads, resolves, binds and limits requests; keeps the recipes it has seen. Draws nothing.
 //
-// Errors of every method: those that weightinit/v1/service.proto lists.
+// `cancelled` is asked now and then while rules are matched. Errors of every method: CANCELLED, and
+// those that weightinit/v1/service.proto lists.
 // Thread-safety: safe for use from several threads at once.
 class RequestResolver {
  public:
   explicit RequestResolver(const ServerOptions& options);
 
-  absl::StatusOr<ResolvedRequest> Resolve(const v1::InitializeTensorRequest& request);
-  absl::StatusOr<ResolvedRequest> Resolve(const v1::InitializeModelRequest& request);
-  absl::StatusOr<ResolvedSummary> Resolve(const v1::SummarizeRequest& request);
+  absl::StatusOr<ResolvedRequest> Resolve(const v1::InitializeTensorRequest& request,
+                                          const std::function<bool()>& cancelled = {});
+  absl::StatusOr<ResolvedRequest> Resolve(const v1::InitializeModelRequest& request,
+                                          const std::function<bool()>& cancelled = {});
+  absl::StatusOr<ResolvedSummary> Resolve(const v1::SummarizeRequest& request,
+                                          const std::function<bool()>& cancelled = {});
 
   // All messages of the answer. A recipe with gaps in its coverage gets a plan of the rest.
-  absl::StatusOr<std::vector<v1::PlanResponse>> Plan(const v1::PlanRequest& request);
+  absl::StatusOr<std::vector<v1::PlanResponse>> Plan(const v1::PlanRequest& request,
+                                                     const std::function<bool()>& cancelled = {});
 
   // RESOURCE_EXHAUSTED if a request of this size is too large.
   absl::Status CheckRequestBytes(std::size_t bytes) const;
 
  private:
-  absl::StatusOr<std::shared_ptr<const ModelPlan>> PlanOf(const proto::RecipeSource& source);
+  absl::StatusOr<std::shared_ptr<const ModelPlan>> PlanOf(const proto::RecipeSource& source,
+                                                          const std::function<bool()>& cancelled);
   absl::StatusOr<std::vector<PlannedSelection>> SelectionsOf(
-      const proto::RecipeSource& source, const std::vector<proto::RequestedSelection>& selections);
+      const proto::RecipeSource& source, const std::vector<proto::RequestedSelection>& selections,
+      const std::function<bool()>& cancelled);
   absl::Status CheckLimits(const std::vector<PlannedSelection>& selections) const;
 
   const Limits limits_;

@@ -109,7 +109,7 @@ grpc::ServerUnaryReactor* WeightInitService::GetCapabilities(
     AddLimit(
         *response, "max_matrix_bytes", options_.limits.max_matrix_bytes, "bytes",
         "--max-matrix-bytes",
-        "Binary32 size of a matrix that must be made whole: orthogonal, delta_orthogonal, sparse");
+        "Memory to make a matrix that any part needs whole: orthogonal, delta_orthogonal, sparse");
     AddLimit(*response, "max_streams", options_.max_streams, "streams", "--max-streams",
              "Streams at one time, over all connections");
     return absl::OkStatus();

@@ -27,8 +27,18 @@ class Producer {
  public:
   virtual ~Producer() = default;
 
-  // The next message, nullopt after the last. Called on the pool's threads, one call at a time.
-  // `cancelled` turns true when no one waits any more: then return CANCELLED soon.
+  // Calls come one at a time. `cancelled` turns true when no one waits any more: then return
+  // CANCELLED soon.
+
+  // Reads the request, on the pool. Called once, before anything else; after an error nothing
+  // follows.
+  virtual absl::Status Start(const std::function<bool()>& cancelled) = 0;
+
+  // Whether the next message may take long to make, or wait for what another stream makes. Called
+  // on any thread.
+  virtual bool IsNextLong() const = 0;
+
+  // The next message, nullopt after the last. On the pool.
   virtual absl::StatusOr<std::optional<Message>> Next(const std::function<bool()>& cancelled) = 0;
 };
 
@@ -36,9 +46,10 @@ class Producer {
 // made, so that a slow reader holds two messages and stops the producer. A reader that is gone or
 // out of time stops it too, before its next message.
 //
-// Threads: gRPC calls OnWriteDone, OnCancel and OnDone, the pool calls Produce, in any order and at
-// once. Every step locks, decides what follows from the state, and acts after unlocking. Finish is
-// called only while neither the pool nor a write holds this object, which OnDone then deletes.
+// Threads: gRPC calls OnWriteDone, OnCancel and OnDone, the pool calls Start and Make, in any order
+// and at once. Every step locks, decides what follows from the state, and acts after unlocking.
+// Finish is called only while neither the pool nor a write holds this object, which OnDone then
+// deletes.
 template <typename Message>
 class StreamReactor final : public grpc::ServerWriteReactor<Message> {
  public:
@@ -92,7 +103,6 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   template <typename Change>
   void Step(Change change) {
     bool write = false, make = false, finish = false;
-    WorkerPool& pool = pool_;
     {
       const std::lock_guard lock(mutex_);
       change(state_);
@@ -120,20 +130,43 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
       HandOver(this);
       this->StartWrite(&*writing_);
     }
-    if (make) pool.Post([this] { Make(); });
+    if (make) PostNext();
     if (finish) {
       HandOver(this);
       this->Finish(proto::ToGrpcStatus(end_));
     }
   }
 
-  void Make() {
-    absl::StatusOr<std::optional<Message>> next = std::nullopt;
-    if (cancelled_.load()) {
-      next = absl::CancelledError("the caller is gone or out of time");
+  // REQUIRES: the caller has set is_making, and so owns the producer.
+  void PostNext() {
+    if (!is_started_) {
+      pool_.Post([this] { Start(); });
+    } else if (producer_->IsNextLong()) {
+      pool_.PostLong([this] { Make(); });
     } else {
-      next = CatchAll([this] { return producer_->Next([this] { return cancelled_.load(); }); });
+      pool_.Post([this] { Make(); });
     }
+  }
+
+  void Start() {
+    is_started_ = true;
+    const absl::Status status =
+        UnlessCancelled([this](const auto& cancelled) { return producer_->Start(cancelled); });
+    if (status.ok()) return PostNext();
+    Made(status);
+  }
+
+  void Make() {
+    Made(UnlessCancelled([this](const auto& cancelled) { return producer_->Next(cancelled); }));
+  }
+
+  template <typename Function>
+  auto UnlessCancelled(const Function& function) -> decltype(function(std::function<bool()>())) {
+    if (cancelled_.load()) return absl::CancelledError("the caller is gone or out of time");
+    return CatchAll([&] { return function([this] { return cancelled_.load(); }); });
+  }
+
+  void Made(absl::StatusOr<std::optional<Message>> next) {
     if (!next.ok() || !next->has_value()) producer_.reset();  // what it holds may be large
     Step([&next](State& state) {
       state.is_making = false;
@@ -156,7 +189,8 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   std::mutex mutex_;
   State state_;  // guarded by mutex_
 
-  std::unique_ptr<Producer<Message>> producer_;  // belongs to Make
+  std::unique_ptr<Producer<Message>> producer_;  // belongs to whoever has set state_.is_making
+  bool is_started_ = false;                      // likewise
   std::optional<Message> writing_;               // belongs to gRPC while state_.is_writing
   absl::Status end_;                             // written before Finish, read after it
 };

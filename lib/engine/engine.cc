@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 
+#include "lib/base/catch_all.h"
 #include "lib/engine/processors.h"
 #include "lib/engine/single_flight_cache.h"
 #include "lib/engine/thread_pool.h"
@@ -97,12 +98,12 @@ Engine::~Engine() = default;
 
 absl::Status Engine::Fill(const ModelPlan& plan, const BoundSelection& selection, Sink& sink,
                           const std::function<bool()>& cancelled) const {
-  return impl_->Fill(plan, selection, sink, cancelled, impl_->pool());
+  return CatchAll([&] { return impl_->Fill(plan, selection, sink, cancelled, impl_->pool()); });
 }
 
 absl::Status Engine::FillHere(const ModelPlan& plan, const BoundSelection& selection, Sink& sink,
                               const std::function<bool()>& cancelled) const {
-  return impl_->Fill(plan, selection, sink, cancelled, impl_->here());
+  return CatchAll([&] { return impl_->Fill(plan, selection, sink, cancelled, impl_->here()); });
 }
 
 int Engine::threads() const { return impl_->pool().threads(); }

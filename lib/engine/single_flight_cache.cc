@@ -21,26 +21,33 @@ absl::StatusOr<std::shared_ptr<const void>> SingleFlightCache::GetUntyped(
       return absl::CancelledError("cancelled while another request makes the same matrix");
   }
   lock.unlock();
+  const Landing landing{*this, key};
   absl::StatusOr<Made> made = make();
-  lock.lock();
-  in_flight_.erase(key);
-  if (made.ok()) Keep(key, *made);
-  lock.unlock();
-  changed_.notify_all();
   if (!made.ok()) return made.status();
+  Keep(key, *made);
   return std::move(made->value);
+}
+
+SingleFlightCache::Landing::~Landing() {
+  {
+    const std::lock_guard lock(cache.mutex_);
+    cache.in_flight_.erase(key);
+  }
+  cache.changed_.notify_all();
 }
 
 void SingleFlightCache::Keep(const std::string& key, const Made& made) {
   if (made.bytes > max_bytes_) return;
+  std::list<Entry> entry{{key, made}};
+  const std::lock_guard lock(mutex_);
   while (bytes_ + made.bytes > max_bytes_) {
     const Entry& oldest = entries_.back();
     bytes_ -= oldest.made.bytes;
     index_.erase(oldest.key);
     entries_.pop_back();
   }
-  entries_.push_front({key, made});
-  index_[key] = entries_.begin();
+  index_.emplace(key, entry.begin());
+  entries_.splice(entries_.begin(), entry);
   bytes_ += made.bytes;
 }
 

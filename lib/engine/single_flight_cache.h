@@ -31,8 +31,8 @@ class SingleFlightCache {
   explicit SingleFlightCache(std::int64_t max_bytes) : max_bytes_(max_bytes) {}
 
   // The value of `key`, made if need be. Who finds another caller making it waits; when that one
-  // fails, a waiter makes it itself. `cancelled` ends the waiting. REQUIRES: one key always has
-  // values of one type T
+  // fails or throws, a waiter makes it itself. `cancelled` ends the waiting. REQUIRES: one key
+  // always has values of one type T
   template <typename T>
   absl::StatusOr<std::shared_ptr<const T>> Get(const std::string& key, const Make& make,
                                                const std::function<bool()>& cancelled) {
@@ -45,6 +45,12 @@ class SingleFlightCache {
   struct Entry {
     std::string key;
     Made made;
+  };
+  // Ends the making of a key, however it ends.
+  struct Landing {
+    ~Landing();
+    SingleFlightCache& cache;
+    const std::string& key;
   };
   absl::StatusOr<std::shared_ptr<const void>> GetUntyped(const std::string& key, const Make& make,
                                                          const std::function<bool()>& cancelled);

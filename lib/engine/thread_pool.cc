@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 
 namespace weightinit {
 
@@ -13,7 +14,7 @@ struct ThreadPool::Loop {
   void Run() {
     std::int64_t done = 0;
     for (std::int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-      task(i);
+      Turn(i);
       ++done;
     }
     if (done > 0 && finished.fetch_add(done) + done == count) {
@@ -21,10 +22,20 @@ struct ThreadPool::Loop {
       all_finished.notify_all();
     }
   }
-  bool Exhausted() const { return next.load() >= count; }
+  // After the first exception turns are counted, but no longer run.
+  void Turn(std::int64_t i) {
+    if (failed.load(std::memory_order_relaxed)) return;
+    try {
+      task(i);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!failed.exchange(true)) failure = std::current_exception();
+    }
+  }
   void Wait() {
     std::unique_lock lock(mutex);
     all_finished.wait(lock, [this] { return finished.load() == count; });
+    if (failure != nullptr) std::rethrow_exception(failure);
   }
 
   const std::int64_t count;
@@ -33,6 +44,8 @@ struct ThreadPool::Loop {
   std::atomic<std::int64_t> finished{0};
   std::mutex mutex;
   std::condition_variable all_finished;
+  std::atomic<bool> failed{false};
+  std::exception_ptr failure;
 };
 
 ThreadPool::ThreadPool(int threads) : threads_(threads) {}
@@ -48,7 +61,11 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::StartOnce() {
   std::call_once(started_, [this] {
-    for (int i = 1; i < threads_; ++i) workers_.emplace_back([this] { Work(); });
+    try {
+      for (int i = 1; i < threads_; ++i) workers_.emplace_back([this] { Work(); });
+    } catch (const std::exception&) {
+      // The system gives no more threads: loops run on those there are, the caller's at least.
+    }
   });
 }
 

@@ -18,12 +18,13 @@ namespace weightinit {
 class ThreadPool {
  public:
   // `threads` counts the caller of ParallelFor: threads − 1 are started, by the first loop that can
-  // use them. REQUIRES: threads ≥ 1
+  // use them, or as many as the system gives. REQUIRES: threads ≥ 1
   explicit ThreadPool(int threads);
   ~ThreadPool();
 
   // Calls task(0) … task(count − 1), each once, and returns when all have returned. The caller
-  // works too, so a loop never waits for another one's threads.
+  // works too, so a loop never waits for another one's threads. What a task throws is thrown here,
+  // once no task runs any more; the turns that had not begun are left out.
   void ParallelFor(std::int64_t count, const std::function<void(std::int64_t)>& task);
 
   int threads() const { return threads_; }

@@ -1,9 +1,9 @@
-// Selections checked against a plan, and the limits of a request.
+// Selections checked against their plans.
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "lib/base/text.h"
-#include "lib/plan/distribution.h"
 #include "weightinit/selection.h"
 #include "weightinit/status.h"
 
@@ -154,18 +154,28 @@ absl::StatusOr<std::vector<BoundSelection>> BindAll(const ModelPlan& plan,
                                                     std::span<const Selection> selections,
                                                     std::string_view field) {
   if (selections.empty()) return SelectAll(plan);
+  std::vector<SelectionOf> of_plan;
+  of_plan.reserve(selections.size());
+  for (const Selection& selection : selections) of_plan.push_back({&plan, selection});
+  return BindAll(of_plan, field);
+}
+
+absl::StatusOr<std::vector<BoundSelection>> BindAll(std::span<const SelectionOf> selections,
+                                                    std::string_view field) {
   std::vector<BoundSelection> bound;
-  std::map<int, std::string_view> name_of_tensor;
+  std::map<std::pair<const ModelPlan*, int>, std::string_view> name_of_tensor;
   for (std::size_t i = 0; i < selections.size(); ++i) {
+    const auto& [plan, selection] = selections[i];
     const std::string path = std::string(field) + "[" + std::to_string(i) + "]";
-    auto one = Bind(plan, selections[i], path);
+    auto one = Bind(*plan, selection, path);
     if (!one.ok()) return one.status();
-    const auto [earlier, inserted] = name_of_tensor.emplace(one->tensor, selections[i].name);
-    if (!inserted && earlier->second != selections[i].name) {
+    const auto [earlier, inserted] =
+        name_of_tensor.emplace(std::pair{plan, one->tensor}, selection.name);
+    if (!inserted && earlier->second != selection.name) {
       return FieldError(path + ".name",
-                        Quote(selections[i].name) + " and " + Quote(earlier->second) +
+                        Quote(selection.name) + " and " + Quote(earlier->second) +
                             " mean the same tensor " +
-                            Quote(plan.tensors[static_cast<std::size_t>(one->tensor)].name) +
+                            Quote(plan->tensors[static_cast<std::size_t>(one->tensor)].name) +
                             "; allowed: one name for one tensor");
     }
     bound.push_back(*std::move(one));
@@ -194,33 +204,6 @@ std::vector<BoundSelection> SelectAll(const ModelPlan& plan) {
     all.push_back(std::move(bound));
   }
   return all;
-}
-
-absl::Status CheckLimits(const ModelPlan& plan, std::span<const BoundSelection> selections,
-                         const Limits& limits) {
-  std::int64_t bytes = 0;
-  for (const BoundSelection& selection : selections) {
-    if (__builtin_add_overflow(bytes, selection.num_bytes(), &bytes) ||
-        bytes > limits.max_response_bytes) {
-      return FieldError("max_response_bytes",
-                        "the request asks for more than " +
-                            std::to_string(limits.max_response_bytes) +
-                            " bytes; ask for less, or raise --max-response-bytes",
-                        absl::StatusCode::kResourceExhausted);
-    }
-    const std::int64_t matrix_bytes =
-        selection.count == 0 ? 0 : MatrixBytes(plan.DrawOf(selection.tensor).distribution);
-    if (matrix_bytes > limits.max_matrix_bytes) {
-      const TensorPlan& tensor = plan.tensors[static_cast<std::size_t>(selection.tensor)];
-      return FieldError("max_matrix_bytes",
-                        Quote(tensor.name) + " " + ToString(tensor.shape) + " needs a matrix of " +
-                            std::to_string(matrix_bytes) +
-                            " bytes made whole for any part of it, more than " +
-                            std::to_string(limits.max_matrix_bytes) + "; raise --max-matrix-bytes",
-                        absl::StatusCode::kResourceExhausted);
-    }
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace weightinit

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "lib/base/product.h"
 #include "lib/base/special_functions.h"
 #include "lib/base/text.h"
 
@@ -23,12 +24,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::array<std::string_view, std::variant_size_v<Distribution>> kNames = {
     "filled",           "diagonal",      "dirac",      "uniform",         "normal",
     "truncated_normal", "sparse_normal", "orthogonal", "delta_orthogonal"};
-
-double Product(std::span<const std::int64_t> dims) {
-  double product = 1;
-  for (const std::int64_t dim : dims) product *= static_cast<double>(dim);
-  return product;
-}
 
 // `count` of `total` elements are `value`, the others 0.
 Expected MostlyZero(double value, double count, double total) {
@@ -120,6 +115,12 @@ bool IsRandom(const Distribution& distribution) {
          !std::holds_alternative<DiracDelta>(distribution);
 }
 
+bool IsMadeWhole(const Distribution& distribution) {
+  return std::holds_alternative<OrthogonalMatrix>(distribution) ||
+         std::holds_alternative<DeltaOrthogonalKernel>(distribution) ||
+         std::holds_alternative<SparseNormal>(distribution);
+}
+
 Expected ExpectedOf(const Distribution& distribution, std::span<const std::int64_t> shape) {
   const double total = Product(shape);
   return std::visit(
@@ -182,7 +183,6 @@ std::vector<std::string> RangeWarnings(const Distribution& distribution, const E
         return {kInfinity, 0x1p-149};
     }
   }();
-  constexpr double kReachableSigmas = 8;
   const double low = std::max(expected.min, expected.mean - kReachableSigmas * expected.std);
   const double high = std::min(expected.max, expected.mean + kReachableSigmas * expected.std);
   const double reach = std::max(std::abs(low), std::abs(high));
@@ -201,20 +201,6 @@ std::vector<std::string> RangeWarnings(const Distribution& distribution, const E
                        FormatNumber(range.smallest));
   }
   return warnings;
-}
-
-std::int64_t MatrixBytes(const Distribution& distribution) {
-  // A tensor of one-byte elements may have a matrix of 2^63 bytes and more.
-  const auto bytes = [](std::int64_t rows, std::int64_t cols) {
-    constexpr std::int64_t kElementBytes = 4;
-    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
-    return rows > kMost / kElementBytes / cols ? kMost : rows * cols * kElementBytes;
-  };
-  return std::visit(Overloaded{[&](const SparseNormal& d) { return bytes(d.rows, d.cols); },
-                               [&](const OrthogonalMatrix& d) { return bytes(d.rows, d.cols); },
-                               [&](const DeltaOrthogonalKernel& d) { return bytes(d.out, d.in); },
-                               [](const auto&) { return std::int64_t{0}; }},
-                    distribution);
 }
 
 }  // namespace weightinit

@@ -11,6 +11,9 @@
 
 namespace weightinit {
 
+// Words reach 7.5σ; with this much room no value overflows binary32.
+inline constexpr double kReachableSigmas = 8;
+
 // What values of this distribution show, over a whole tensor of this shape with at least one
 // element.
 Expected ExpectedOf(const Distribution& distribution, std::span<const std::int64_t> shape);
@@ -18,10 +21,6 @@ Expected ExpectedOf(const Distribution& distribution, std::span<const std::int64
 // What rounding to the dtype would do to such values: overflow, saturation, underflow.
 std::vector<std::string> RangeWarnings(const Distribution& distribution, const Expected& expected,
                                        DType dtype);
-
-// Binary32 size of the matrix that must be made whole for any part of it; 0 for methods whose
-// elements stand alone.
-std::int64_t MatrixBytes(const Distribution& distribution);
 
 }  // namespace weightinit
 

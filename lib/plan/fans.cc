@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "lib/base/product.h"
 #include "lib/base/text.h"
 #include "weightinit/shape.h"
 #include "weightinit/status.h"
@@ -17,12 +18,6 @@ bool HasAxes(const FanGeometry& g) {
   return !g.in_axes.empty() || !g.out_axes.empty() || !g.batch_axes.empty();
 }
 bool HasNumbers(const FanGeometry& g) { return g.fan_in.has_value() || g.fan_out.has_value(); }
-
-double Product(std::span<const std::int64_t> dims) {
-  double product = 1;
-  for (const std::int64_t dim : dims) product *= static_cast<double>(dim);
-  return product;
-}
 
 absl::Status CheckNumber(std::optional<double> fan, const std::string& field) {
   if (!fan.has_value() || (std::isfinite(*fan) && *fan > 0)) return absl::OkStatus();

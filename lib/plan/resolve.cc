@@ -1,8 +1,10 @@
 // Recipe → ModelPlan.
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "lib/base/catch_all.h"
 #include "lib/base/sha256.h"
 #include "lib/base/text.h"
 #include "lib/plan/distribution.h"
@@ -15,12 +17,15 @@
 namespace weightinit {
 namespace {
 
+bool IsTransposedConvolution(const TensorSpec& spec) {
+  return spec.module.find("Conv") != std::string::npos &&
+         spec.module.find("Transpose") != std::string::npos;
+}
+
 // What the module's name says about its weight, and the fans do not.
 std::optional<std::string> GeometryWarning(const TensorSpec& spec, const FanGeometry& geometry) {
   if (geometry != FanGeometry{} || spec.shape.size() < 3) return std::nullopt;
-  if (spec.module.find("ConvTranspose") != std::string::npos ||
-      (spec.module.find("Conv") != std::string::npos &&
-       spec.module.find("Transpose") != std::string::npos)) {
+  if (IsTransposedConvolution(spec)) {
     return "the fans are torch's, which take a transposed convolution's inputs for outputs; "
            "fan.transposed swaps them";
   }
@@ -112,10 +117,8 @@ absl::Status Resolver::ResolveTensorAt(std::size_t i) {
     for (std::string& warning : RangeWarnings(method->distribution, tensor.expected, tensor.dtype))
       tensor.warnings.push_back(std::move(warning));
     const auto geometry_warning = GeometryWarning(spec, geometry);
-    const bool transposed =
-        geometry_warning.has_value() && spec.module.find("Transpose") != std::string::npos;
     if (tensor.fans.has_value() && geometry_warning.has_value() &&
-        (transposed || UsesFanOut(tensor.init)))
+        (IsTransposedConvolution(spec) || UsesFanOut(tensor.init)))
       tensor.warnings.push_back(*geometry_warning);
   }
 
@@ -186,10 +189,12 @@ std::uint64_t SubsequenceOf(std::string_view draw_name) {
   return TaggedHash64("weightinit-philox-v1", sized);
 }
 
-absl::StatusOr<ModelPlan> Resolve(const Recipe& recipe) {
-  auto expansion = Expand(recipe);
-  if (!expansion.ok()) return expansion.status();
-  return Resolver(recipe, *expansion).Resolve();
+absl::StatusOr<ModelPlan> Resolve(const Recipe& recipe, const std::function<bool()>& cancelled) {
+  return CatchAll([&]() -> absl::StatusOr<ModelPlan> {
+    auto expansion = Expand(recipe, cancelled);
+    if (!expansion.ok()) return expansion.status();
+    return Resolver(recipe, *expansion).Resolve();
+  });
 }
 
 absl::StatusOr<ModelPlan> ResolveTensor(const TensorSpec& tensor, std::uint64_t seed,

@@ -5,13 +5,11 @@
 
 #include "lib/base/special_functions.h"
 #include "lib/base/text.h"
+#include "lib/plan/distribution.h"
 #include "weightinit/status.h"
 
 namespace weightinit {
 namespace {
-
-// Words reach 7.5σ; with this much room no value overflows binary32.
-constexpr double kReachableSigmas = 8;
 
 bool FiniteInBinary32(double value) { return std::isfinite(static_cast<float>(value)); }
 
@@ -280,11 +278,16 @@ absl::Status MethodResolver::operator()(const TruncatedNormal& m) {
   if (m.low > m.high)
     return Error("low", FormatNumber(m.low) + " is above high = " + FormatNumber(m.high) +
                             "; allowed: low ≤ high");
+  if (absolute) {
+    for (const auto& [name, bound] : {std::pair{"low", m.low}, std::pair{"high", m.high}}) {
+      if (std::isfinite(bound) && !FiniteInBinary32(bound))
+        return Error(name, FormatNumber(bound) +
+                               " is not finite in FLOAT32; allowed: a number that is, or an "
+                               "infinity");
+    }
+  }
   double std = m.std * Scale();
-  if (std == 0 && !absolute) {
-    result_.why = "std = 0: mean everywhere";
-    result_.distribution = TruncatedNormalWith{PlusZero(m.mean), 0.0, m.low, m.high, std::nullopt};
-  } else if (std == 0 && (m.mean < m.low || m.mean > m.high)) {
+  if (std == 0 && absolute && (m.mean < m.low || m.mean > m.high)) {
     return Error("mean",
                  FormatNumber(m.mean) +
                      " is outside the bounds and std is 0; allowed: a mean between low and high");

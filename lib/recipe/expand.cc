@@ -1,7 +1,11 @@
 // Recipe → specs: canonical names, the first rule that matches, the proof of coverage.
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <unordered_map>
+#include <utility>
 
+#include "lib/base/catch_all.h"
 #include "lib/base/text.h"
 #include "lib/recipe/paths.h"
 #include "lib/recipe/rule_matcher.h"
@@ -19,6 +23,12 @@ absl::Status CheckRecipe(const Recipe& recipe) {
     return FieldError("generator",
                       std::string(Name(recipe.generator)) +
                           " is not supported by this version; allowed: philox_v1",
+                      kUnimplemented);
+  }
+  if (!recipe.constants.empty()) {
+    return FieldError("constants",
+                      "scale expressions, which alone could name them, are not supported by this "
+                      "version; allowed: none",
                       kUnimplemented);
   }
   if (recipe.has_draws)
@@ -61,28 +71,48 @@ absl::StatusOr<std::unordered_map<std::string, int>> IndexNames(const Recipe& re
   return index;
 }
 
-Coverage MatchRules(const Recipe& recipe, const RuleMatcher& matcher) {
+// Rule by rule, so that one compiled expression is held at a time.
+absl::StatusOr<Coverage> MatchRules(const Recipe& recipe, const std::function<bool()>& cancelled) {
   Coverage coverage;
   coverage.rule_of_tensor.resize(recipe.tensors.size());
-  std::vector<bool> used(recipe.rules.size(), false);
-  for (std::size_t i = 0; i < recipe.tensors.size(); ++i) {
-    const TensorSpec& spec = recipe.tensors[i];
-    if (spec.init.has_value()) continue;
-    const std::vector<int> matches = matcher.Matches(CanonicalName(spec.name), spec.module);
-    const int tensor = static_cast<int>(i);
-    if (matches.empty()) {
-      coverage.uncovered.push_back(tensor);
-      continue;
+  std::vector<std::string> names;
+  names.reserve(recipe.tensors.size());
+  for (const TensorSpec& spec : recipe.tensors) names.push_back(CanonicalName(spec.name));
+  std::map<int, Coverage::Overlap> overlap_of_tensor;
+  for (std::size_t k = 0; k < recipe.rules.size(); ++k) {
+    if (cancelled && cancelled()) return absl::CancelledError("cancelled while matching rules");
+    auto matcher = RuleMatcher::Create(recipe.rules[k], RulePath(k));
+    if (!matcher.ok()) return matcher.status();
+    const int rule = static_cast<int>(k);
+    bool idle = true;
+    for (std::size_t i = 0; i < recipe.tensors.size(); ++i) {
+      const TensorSpec& spec = recipe.tensors[i];
+      if (spec.init.has_value() || !matcher->Matches(names[i], spec.module)) continue;
+      idle = false;
+      std::optional<int>& winner = coverage.rule_of_tensor[i];
+      if (!winner.has_value()) {
+        winner = rule;
+        continue;
+      }
+      const int tensor = static_cast<int>(i);
+      Coverage::Overlap& overlap =
+          overlap_of_tensor.try_emplace(tensor, Coverage::Overlap{tensor, *winner, {}, 0})
+              .first->second;
+      if (overlap.others.size() < Coverage::kMostOthers) overlap.others.push_back(rule);
+      ++overlap.other_count;
     }
-    for (const int rule : matches) used[static_cast<std::size_t>(rule)] = true;
-    coverage.rule_of_tensor[i] = matches.front();
-    if (matches.size() > 1)
-      coverage.overlaps.push_back({tensor, matches.front(), {matches.begin() + 1, matches.end()}});
-    if (recipe.rules[static_cast<std::size_t>(matches.front())].skip)
-      coverage.skipped.push_back(tensor);
+    if (idle) coverage.idle_rules.push_back(rule);
   }
-  for (std::size_t k = 0; k < used.size(); ++k) {
-    if (!used[k]) coverage.idle_rules.push_back(static_cast<int>(k));
+  for (auto& [tensor, overlap] : overlap_of_tensor) coverage.overlaps.push_back(std::move(overlap));
+  for (std::size_t i = 0; i < recipe.tensors.size(); ++i) {
+    if (recipe.tensors[i].init.has_value()) continue;
+    const std::optional<int> rule = coverage.rule_of_tensor[i];
+    const int tensor = static_cast<int>(i);
+    if (!rule.has_value()) {
+      coverage.uncovered.push_back(tensor);
+    } else if (recipe.rules[static_cast<std::size_t>(*rule)].skip) {
+      coverage.skipped.push_back(tensor);
+    }
   }
   return coverage;
 }
@@ -167,18 +197,17 @@ absl::StatusOr<FanGeometry> FansOfSibling(const Recipe& recipe, const Coverage& 
   return resolved;
 }
 
-}  // namespace
-
-absl::StatusOr<Expansion> Expand(const Recipe& recipe) {
+absl::StatusOr<Expansion> ExpandRecipe(const Recipe& recipe,
+                                       const std::function<bool()>& cancelled) {
   absl::Status status = CheckRecipe(recipe);
   if (!status.ok()) return status;
   auto index = IndexNames(recipe);
   if (!index.ok()) return index.status();
-  auto matcher = RuleMatcher::Create(recipe.rules);
-  if (!matcher.ok()) return matcher.status();
+  auto matched = MatchRules(recipe, cancelled);
+  if (!matched.ok()) return matched.status();
 
   Expansion expansion;
-  expansion.coverage = MatchRules(recipe, *matcher);
+  expansion.coverage = *std::move(matched);
   const Coverage& coverage = expansion.coverage;
   status = CheckCoverage(recipe, coverage);
   if (!status.ok()) return status;
@@ -214,6 +243,12 @@ absl::StatusOr<Expansion> Expand(const Recipe& recipe) {
     expansion.origin.push_back(static_cast<int>(i));
   }
   return expansion;
+}
+
+}  // namespace
+
+absl::StatusOr<Expansion> Expand(const Recipe& recipe, const std::function<bool()>& cancelled) {
+  return CatchAll([&] { return ExpandRecipe(recipe, cancelled); });
 }
 
 }  // namespace weightinit

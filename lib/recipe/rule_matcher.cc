@@ -2,6 +2,8 @@
 
 #include <re2/re2.h>
 
+#include <utility>
+
 #include "lib/base/text.h"
 #include "weightinit/status.h"
 
@@ -53,38 +55,28 @@ absl::StatusOr<std::unique_ptr<re2::RE2>> CompileRegex(std::string_view regex,
   return compiled;
 }
 
+RuleMatcher::RuleMatcher(std::unique_ptr<re2::RE2> regex, std::optional<std::string> module)
+    : regex_(std::move(regex)), module_(std::move(module)) {}
 RuleMatcher::RuleMatcher(RuleMatcher&&) noexcept = default;
 RuleMatcher& RuleMatcher::operator=(RuleMatcher&&) noexcept = default;
 RuleMatcher::~RuleMatcher() = default;
 
-absl::StatusOr<RuleMatcher> RuleMatcher::Create(const std::vector<Rule>& rules) {
-  RuleMatcher matcher;
-  for (std::size_t i = 0; i < rules.size(); ++i) {
-    const std::string path = "rules[" + std::to_string(i) + "]";
-    const absl::Status status = CheckRule(rules[i], path);
-    if (!status.ok()) return status;
-    CompiledRule compiled{nullptr, rules[i].module};
-    if (rules[i].name_regex.has_value()) {
-      auto regex = CompileRegex(*rules[i].name_regex, path + ".name_regex");
-      if (!regex.ok()) return regex.status();
-      compiled.regex = *std::move(regex);
-    }
-    matcher.rules_.push_back(std::move(compiled));
+absl::StatusOr<RuleMatcher> RuleMatcher::Create(const Rule& rule, const std::string& path) {
+  const absl::Status status = CheckRule(rule, path);
+  if (!status.ok()) return status;
+  std::unique_ptr<re2::RE2> regex;
+  if (rule.name_regex.has_value()) {
+    auto compiled = CompileRegex(*rule.name_regex, path + ".name_regex");
+    if (!compiled.ok()) return compiled.status();
+    regex = *std::move(compiled);
   }
-  return matcher;
+  return RuleMatcher(std::move(regex), rule.module);
 }
 
-std::vector<int> RuleMatcher::Matches(std::string_view canonical_name,
-                                      std::string_view module) const {
-  std::vector<int> matches;
-  const re2::StringPiece name(canonical_name.data(), canonical_name.size());
-  for (std::size_t i = 0; i < rules_.size(); ++i) {
-    const CompiledRule& rule = rules_[i];
-    if (rule.module.has_value() && *rule.module != module) continue;
-    if (rule.regex != nullptr && !RE2::FullMatch(name, *rule.regex)) continue;
-    matches.push_back(static_cast<int>(i));
-  }
-  return matches;
+bool RuleMatcher::Matches(std::string_view canonical_name, std::string_view module) const {
+  if (module_.has_value() && *module_ != module) return false;
+  return regex_ == nullptr ||
+         RE2::FullMatch(re2::StringPiece(canonical_name.data(), canonical_name.size()), *regex_);
 }
 
 }  // namespace weightinit

@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "weightinit/recipe.h"
@@ -21,25 +20,23 @@ namespace weightinit {
 absl::StatusOr<std::unique_ptr<re2::RE2>> CompileRegex(std::string_view regex,
                                                        std::string_view field);
 
+// One rule. The compiled expression may take a megabyte: rules are matched one after the other.
 class RuleMatcher {
  public:
-  // Errors: INVALID_ARGUMENT or UNIMPLEMENTED at "rules[i]…" for a rule that cannot be followed.
-  static absl::StatusOr<RuleMatcher> Create(const std::vector<Rule>& rules);
+  // Errors: INVALID_ARGUMENT or UNIMPLEMENTED below `path` for a rule that cannot be followed.
+  static absl::StatusOr<RuleMatcher> Create(const Rule& rule, const std::string& path);
 
   RuleMatcher(RuleMatcher&&) noexcept;
   RuleMatcher& operator=(RuleMatcher&&) noexcept;
   ~RuleMatcher();
 
-  // Indices of the rules that match, ascending: the first one wins.
-  std::vector<int> Matches(std::string_view canonical_name, std::string_view module) const;
+  bool Matches(std::string_view canonical_name, std::string_view module) const;
 
  private:
-  struct CompiledRule {
-    std::unique_ptr<re2::RE2> regex;  // null: any name
-    std::optional<std::string> module;
-  };
-  RuleMatcher() = default;
-  std::vector<CompiledRule> rules_;
+  RuleMatcher(std::unique_ptr<re2::RE2> regex, std::optional<std::string> module);
+
+  std::unique_ptr<re2::RE2> regex_;  // null: any name
+  std::optional<std::string> module_;
 };
 
 }  // namespace weightinit

@@ -5,6 +5,7 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -291,15 +292,18 @@ class Factorization {
         kernels_(options.kernels != nullptr ? *options.kernels : BestQrKernels()) {}
 
   absl::Status Run() {
-    ForEach(sizes_.strips, [this](std::int64_t s) { LoadStrip(s); });
+    ForEach(sizes_.strips, [this](std::int64_t s) {
+      if (!Stopped()) LoadStrip(s);
+    });
     for (std::int64_t p = 0; p < sizes_.panels; ++p) {
-      if (Cancelled()) return CancelledStatus();
+      if (Stopped()) return CancelledStatus();
       ReducePanel(p);
     }
     for (std::int64_t p = sizes_.panels - 1; p >= 0; --p) {
-      if (Cancelled()) return CancelledStatus();
+      if (Stopped()) return CancelledStatus();
       FormPanel(p);
     }
+    if (Stopped()) return CancelledStatus();
     ForEach(sizes_.strips, [this](std::int64_t s) { StoreStrip(s); });
     return absl::OkStatus();
   }
@@ -322,7 +326,14 @@ class Factorization {
     return reinterpret_cast<unsigned char*>(memory_ + offsets_.signs);
   }
 
-  bool Cancelled() const { return options_.cancelled && options_.cancelled(); }
+  // Whether the caller has cancelled. From then on what is computed is of no meaning, and tasks do
+  // nothing; only StoreStrip, which touches the caller's matrix, must know better.
+  bool Stopped() const {
+    if (!stopped_.load(std::memory_order_relaxed) && options_.cancelled && options_.cancelled()) {
+      stopped_.store(true, std::memory_order_relaxed);
+    }
+    return stopped_.load(std::memory_order_relaxed);
+  }
   static absl::Status CancelledStatus() {
     return absl::CancelledError("orthogonal factorization: cancelled by the caller");
   }
@@ -341,6 +352,7 @@ class Factorization {
   template <class Task>
   void ForEachGroup(std::int64_t first, const Task& task) const {
     ForEach(CeilDiv(sizes_.strips - first, kGroupStrips), [&](std::int64_t i) {
+      if (Stopped()) return;
       const std::int64_t strip = first + i * kGroupStrips;
       task(strip, std::min(kGroupStrips, sizes_.strips - strip));
     });
@@ -436,6 +448,7 @@ class Factorization {
   T* const q_;
   const QrOptions& options_;
   const QrKernels& kernels_;
+  mutable std::atomic<bool> stopped_{false};
 };
 
 struct AlignedDelete {
@@ -505,6 +518,10 @@ absl::Status Factor(std::int64_t rows, std::int64_t cols, const float* g, T* q,
 }  // namespace
 
 std::int64_t OrthogonalFactorBytes(std::int64_t rows, std::int64_t cols) {
+  return WorkingBytes(rows, cols, sizeof(float));
+}
+
+std::int64_t OrthogonalFactorBytes64(std::int64_t rows, std::int64_t cols) {
   return WorkingBytes(rows, cols, sizeof(double));
 }
 

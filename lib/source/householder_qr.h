@@ -48,8 +48,8 @@ using QrParallelFor =
 struct QrOptions {
   // Empty: one after the other on the calling thread.
   QrParallelFor parallel_for = nullptr;
-  // Asked before each panel of 64 columns (some milliseconds apart for 1000 rows). Empty: never
-  // cancelled.
+  // Asked before each panel of 64 columns and each task of its update, from the threads that run
+  // them (some 10 ms apart for 8000 rows). Empty: never cancelled.
   std::function<bool()> cancelled = nullptr;
   // Null: BestQrKernels().
   const QrKernels* kernels = nullptr;
@@ -58,20 +58,21 @@ struct QrOptions {
 // Replaces G by its binary32 Q in place.
 //
 // Range: rows, cols >= 1; every element finite (else Q holds NaN, but nothing worse happens).
-// Memory: one allocation of OrthogonalFactorBytes(rows, cols) or less, and 160 KiB of stack.
+// Memory: one allocation of OrthogonalFactorBytes(rows, cols), and 160 KiB of stack.
 // Errors: INVALID_ARGUMENT for a shape that is not positive or does not match the size of `matrix`;
 // CANCELLED; RESOURCE_EXHAUSTED if the memory is not to be had. `matrix` is then unchanged.
 absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<float> matrix,
                               const QrOptions& options = {});
 
-// Stores the binary64 Q of G. The rest as above.
+// Stores the binary64 Q of G; allocates OrthogonalFactorBytes64(rows, cols). The rest as above.
 absl::Status OrthogonalFactor(std::int64_t rows, std::int64_t cols, std::span<const float> g,
                               std::span<double> q, const QrOptions& options = {});
 
-// What OrthogonalFactor allocates at most, beside G and Q: a binary64 copy of G, whose short side
-// is rounded up to 16, and about 0.5 KiB per row and column. Saturates at the maximum of int64.
+// What the two allocate, beside G and Q: a binary64 copy of G, whose short side is rounded up to
+// 16, and about 0.25 KiB (binary64: 0.5 KiB) per row and column. Saturate at the maximum of int64.
 // REQUIRES: rows, cols >= 1.
 std::int64_t OrthogonalFactorBytes(std::int64_t rows, std::int64_t cols);
+std::int64_t OrthogonalFactorBytes64(std::int64_t rows, std::int64_t cols);
 
 }  // namespace weightinit
 

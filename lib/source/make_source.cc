@@ -25,11 +25,29 @@ struct Maker {
   }
 };
 
+struct MatrixSizer {
+  std::int64_t operator()(const SparseNormal& d) const { return SparseBytes(d); }
+  std::int64_t operator()(const OrthogonalMatrix& d) const {
+    return OrthogonalBytes(d.rows, d.cols);
+  }
+  std::int64_t operator()(const DeltaOrthogonalKernel& d) const {
+    return OrthogonalBytes(d.out, d.in);
+  }
+  template <typename Other>
+  std::int64_t operator()(const Other&) const {
+    return 0;
+  }
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const Source>> MakeSource(const Draw& draw,
                                                          const SourceTools& tools) {
   return std::visit(Maker{draw, tools}, draw.distribution);
+}
+
+std::int64_t MatrixBytes(const Distribution& distribution) {
+  return std::visit(MatrixSizer{}, distribution);
 }
 
 }  // namespace weightinit

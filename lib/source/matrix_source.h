@@ -2,6 +2,7 @@
 #ifndef WEIGHTINIT_LIB_SOURCE_MATRIX_SOURCE_H_
 #define WEIGHTINIT_LIB_SOURCE_MATRIX_SOURCE_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "lib/source/source.h"
@@ -16,6 +17,10 @@ absl::StatusOr<std::unique_ptr<const Source>> MakeDeltaOrthogonal(
 absl::StatusOr<std::unique_ptr<const Source>> MakeSparse(const Draw& draw,
                                                          const SparseNormal& sparse,
                                                          const SourceTools& tools);
+
+// What making them takes at its peak; see MatrixBytes.
+std::int64_t OrthogonalBytes(std::int64_t rows, std::int64_t cols);
+std::int64_t SparseBytes(const SparseNormal& sparse);
 
 }  // namespace weightinit
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -31,6 +32,7 @@ absl::StatusOr<SingleFlightCache::Made> MakeQ(const Draw& draw, std::int64_t row
   }
   const kernels::Stream stream = StreamOf(draw);
   tools.parallel_for((size - 1) / kElementsPerTask + 1, [&](std::int64_t task) {
+    if (tools.cancelled && tools.cancelled()) return;  // OrthogonalFactor asks again
     const std::int64_t first = task * kElementsPerTask;
     const auto count = static_cast<std::size_t>(std::min(kElementsPerTask, size - first));
     kernels::BestKernels().standard_normal(stream, static_cast<std::uint64_t>(first),
@@ -125,6 +127,15 @@ class DeltaOrthogonalSource final : public Source {
 };
 
 }  // namespace
+
+std::int64_t OrthogonalBytes(std::int64_t rows, std::int64_t cols) {
+  const std::int64_t working = OrthogonalFactorBytes(rows, cols);
+  std::int64_t matrix = 0, total = 0;
+  const bool overflows = __builtin_mul_overflow(rows, cols, &matrix) ||
+                         __builtin_mul_overflow(matrix, std::int64_t{sizeof(float)}, &matrix) ||
+                         __builtin_add_overflow(matrix, working, &total);
+  return overflows ? std::numeric_limits<std::int64_t>::max() : total;
+}
 
 absl::StatusOr<std::unique_ptr<const Source>> MakeOrthogonal(const Draw& draw,
                                                              const OrthogonalMatrix& orthogonal,

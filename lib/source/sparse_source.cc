@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +29,12 @@ using Thresholds = std::vector<Rank>;
 // Columns drawn together: neighbours share blocks of words, but their ranks are held at once.
 constexpr std::int64_t kMostColumnsPerTask = 64;
 constexpr std::int64_t kRanksPerTask = std::int64_t{1} << 20;
+// Columns of more ranks than that, which threads may hold at one time: more would only take memory.
+constexpr std::int64_t kMostLongColumns = 16;
+
+std::int64_t LongColumns(const SparseNormal& sparse) {
+  return sparse.rows > kRanksPerTask ? std::min(kMostLongColumns, sparse.cols) : 0;
+}
 
 // The thresholds of columns [first, first + columns).
 void SelectColumns(kernels::Stream stream, const SparseNormal& sparse, std::int64_t first,
@@ -68,7 +75,7 @@ absl::StatusOr<SingleFlightCache::Made> MakeThresholds(const Draw& draw, const S
   const std::int64_t per_task = std::clamp(kRanksPerTask / sparse.rows, std::int64_t{1},
                                            std::min(kMostColumnsPerTask, sparse.cols));
   std::atomic<bool> cancelled{false}, no_memory{false};
-  tools.parallel_for((sparse.cols - 1) / per_task + 1, [&](std::int64_t task) {
+  const auto select = [&](std::int64_t task) {
     if (tools.cancelled && tools.cancelled()) cancelled = true;
     if (cancelled || no_memory) return;
     const std::int64_t first = task * per_task;
@@ -80,6 +87,11 @@ absl::StatusOr<SingleFlightCache::Made> MakeThresholds(const Draw& draw, const S
     } catch (const std::exception&) {
       no_memory = true;
     }
+  };
+  const std::int64_t tasks = (sparse.cols - 1) / per_task + 1;
+  const std::int64_t lanes = LongColumns(sparse) > 0 ? LongColumns(sparse) : tasks;
+  tools.parallel_for(lanes, [&](std::int64_t lane) {
+    for (std::int64_t task = lane; task < tasks; task += lanes) select(task);
   });
   if (cancelled)
     return absl::CancelledError("cancelled while selecting the zeros of a sparse matrix");
@@ -126,6 +138,16 @@ class SparseSource final : public Source {
 };
 
 }  // namespace
+
+std::int64_t SparseBytes(const SparseNormal& sparse) {
+  // Neither all nor nothing needs an order.
+  if (sparse.zeros_per_column == 0 || sparse.zeros_per_column == sparse.rows) return 0;
+  std::int64_t ranks = 0;
+  const bool overflows = __builtin_mul_overflow(sparse.rows, LongColumns(sparse), &ranks) ||
+                         __builtin_add_overflow(ranks, sparse.cols, &ranks) ||
+                         __builtin_mul_overflow(ranks, std::int64_t{sizeof(Rank)}, &ranks);
+  return overflows ? std::numeric_limits<std::int64_t>::max() : ranks;
+}
 
 absl::StatusOr<std::unique_ptr<const Source>> MakeSparse(const Draw& draw,
                                                          const SparseNormal& sparse,

@@ -587,7 +587,7 @@ class UnknownTest(ServerTest):
 
 
 class LimitTest(ServerTest):
-    FLAGS = ("--max-response-bytes", "1MiB", "--max-matrix-bytes", "64KiB", "--max-request-bytes", "4KiB")
+    FLAGS = ("--max-response-bytes", "1MiB", "--max-matrix-bytes", "262KiB", "--max-request-bytes", "4KiB")
 
     def exhausted(self, request, flag, **options):
         details = self.refused(grpc.StatusCode.RESOURCE_EXHAUSTED, request, **options)

@@ -171,6 +171,7 @@ Recipe RecipeFromJson(const json& object) {
   members.Message("generator", recipe.generator, GeneratorFromJson);
   members("seed", recipe.seed);
   members("default_dtype", recipe.default_dtype);
+  if (const json* constants = members.Find("constants")) recipe.constants = *constants;
   if (const json* tensors = members.Find("tensors")) {
     for (const json& tensor : *tensors) recipe.tensors.push_back(TensorSpecFromJson(tensor));
   }

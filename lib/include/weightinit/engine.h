@@ -47,7 +47,8 @@ class WEIGHTINIT_EXPORT Engine {
 
   // Draws what is selected into the sink; returns when all of it is there. `cancelled` is asked now
   // and then, from several threads; when it answers true, Fill returns CANCELLED soon. Small
-  // selections are drawn by the caller's thread alone.
+  // selections are drawn by the caller's thread alone. Errors: CANCELLED, RESOURCE_EXHAUSTED
+  // (memory), INTERNAL if the sink throws anything else.
   absl::Status Fill(const ModelPlan& plan, const BoundSelection& selection, Sink& sink,
                     const std::function<bool()>& cancelled = {}) const;
 

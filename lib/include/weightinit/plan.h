@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -78,6 +79,9 @@ WEIGHTINIT_EXPORT std::vector<std::pair<std::string, double>> Numbers(
 
 // Whether random words enter.
 WEIGHTINIT_EXPORT bool IsRandom(const Distribution& distribution);
+
+// Whether a matrix must be made whole for any part of it: orthogonal, delta_orthogonal, sparse.
+WEIGHTINIT_EXPORT bool IsMadeWhole(const Distribution& distribution);
 
 // Values of one logical tensor, before any layout.
 struct Draw {
@@ -150,10 +154,11 @@ struct ModelPlan {
   }
 };
 
-// Expands the recipe and resolves every tensor. Costs no drawing.
+// Expands the recipe and resolves every tensor. Costs no drawing. `cancelled` is Expand's.
 // Errors: those of Expand; INVALID_ARGUMENT with paths for what a method refuses; two random draws
 // with one seed and subsequence.
-WEIGHTINIT_EXPORT absl::StatusOr<ModelPlan> Resolve(const Recipe& recipe);
+WEIGHTINIT_EXPORT absl::StatusOr<ModelPlan> Resolve(const Recipe& recipe,
+                                                    const std::function<bool()>& cancelled = {});
 
 // A model of one tensor; error paths begin with "tensor" instead of "tensors[0]".
 WEIGHTINIT_EXPORT absl::StatusOr<ModelPlan> ResolveTensor(const TensorSpec& tensor,

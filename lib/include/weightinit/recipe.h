@@ -5,7 +5,9 @@
 #ifndef WEIGHTINIT_RECIPE_H_
 #define WEIGHTINIT_RECIPE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -84,7 +86,7 @@ struct Recipe {
   Generator generator;
   std::uint64_t seed = 0;
   DType default_dtype = DType::kFloat32;
-  std::map<std::string, double> constants;
+  std::map<std::string, double> constants;  // of scale expressions; refused by this version
   std::vector<TensorSpec> tensors;
   std::vector<Rule> rules;
   std::vector<Rename> renames;
@@ -100,10 +102,13 @@ WEIGHTINIT_EXPORT std::string CanonicalName(std::string_view name);
 
 // What the rules did. Indices are those of the recipe.
 struct Coverage {
+  // Enough to see what went wrong; as many rules as tensors would make a list of millions.
+  static constexpr std::size_t kMostOthers = 8;
   struct Overlap {
     int tensor;
     int winner;
-    std::vector<int> others;
+    std::vector<int> others;       // the first kMostOthers later rules that match too, ascending
+    std::int64_t other_count = 0;  // all of them
   };
   std::vector<std::optional<int>> rule_of_tensor;  // none: the tensor's own init, or uncovered
   std::vector<int> uncovered;                      // tensors without init that no rule matches
@@ -123,8 +128,11 @@ struct Expansion {
 // Applies the rules: every tensor of the result has a canonical name, dtype, init and seed of its
 // own. Errors: INVALID_ARGUMENT (bad names, two tensors of one canonical name, a regex that RE2
 // refuses), FAILED_PRECONDITION (a tensor that nothing covers, a rule that matches nothing, unless
-// allowed), UNIMPLEMENTED (views, scale expressions, replay generators).
-WEIGHTINIT_EXPORT absl::StatusOr<Expansion> Expand(const Recipe& recipe);
+// allowed), UNIMPLEMENTED (views, scale expressions and their constants, replay generators),
+// CANCELLED once `cancelled`, which is asked before each rule, answers true, RESOURCE_EXHAUSTED
+// (memory).
+WEIGHTINIT_EXPORT absl::StatusOr<Expansion> Expand(const Recipe& recipe,
+                                                   const std::function<bool()>& cancelled = {});
 
 }  // namespace weightinit
 

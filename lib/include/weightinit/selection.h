@@ -53,6 +53,14 @@ WEIGHTINIT_EXPORT absl::StatusOr<std::vector<BoundSelection>> BindAll(
     const ModelPlan& plan, std::span<const Selection> selections,
     std::string_view field = "selections");
 
+// A selection and the plan that it is of, for requests of several plans. REQUIRES: plan ≠ nullptr
+struct SelectionOf {
+  const ModelPlan* plan = nullptr;
+  Selection selection;
+};
+WEIGHTINIT_EXPORT absl::StatusOr<std::vector<BoundSelection>> BindAll(
+    std::span<const SelectionOf> selections, std::string_view field = "selections");
+
 // The part [first, first + count) of what is selected. REQUIRES: 0 ≤ first, first + count ≤
 // selection.count
 WEIGHTINIT_EXPORT BoundSelection Part(const BoundSelection& selection, std::int64_t first,
@@ -65,7 +73,9 @@ WEIGHTINIT_EXPORT std::vector<BoundSelection> SelectAll(const ModelPlan& plan);
 struct Limits {
   // Of what is asked for, not of the full shapes. Flag --max-response-bytes.
   std::int64_t max_response_bytes = std::int64_t{2} << 40;
-  // Binary32 size of a matrix that must be made whole: orthogonal, delta_orthogonal, sparse. Flag
+  // Memory that making a matrix takes at its peak, where any part needs it whole: orthogonal and
+  // delta_orthogonal about 12 bytes per element (more for a short side below 16, which counts as
+  // 16), sparse 8 bytes per column and up to 16 columns of more than 2^20 rows. Flag
   // --max-matrix-bytes.
   std::int64_t max_matrix_bytes = std::int64_t{4} << 30;
 };
@@ -73,6 +83,14 @@ struct Limits {
 // Errors: RESOURCE_EXHAUSTED.
 WEIGHTINIT_EXPORT absl::Status CheckLimits(const ModelPlan& plan,
                                            std::span<const BoundSelection> selections,
+                                           const Limits& limits);
+
+// The same for selections of several plans, together.
+struct BoundSelectionOf {
+  const ModelPlan* plan = nullptr;
+  const BoundSelection* selection = nullptr;
+};
+WEIGHTINIT_EXPORT absl::Status CheckLimits(std::span<const BoundSelectionOf> selections,
                                            const Limits& limits);
 
 }  // namespace weightinit

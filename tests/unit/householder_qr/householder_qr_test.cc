@@ -373,28 +373,33 @@ TEST(HouseholderQrTest, RefusesAShapeThatDoesNotFit) {
   EXPECT_EQ(OrthogonalFactor(2, 3, g, q).code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(HouseholderQrTest, CanBeCancelledBeforeEachPanel) {
+TEST(HouseholderQrTest, CanBeCancelledBeforeEachTask) {
   const Shape shape = {200, 150};
   int calls = 0;
   Factor(shape, Gaussian(shape, 1), {.cancelled = [&] { return ++calls < 0; }});
-  EXPECT_EQ(calls, 6);  // three panels, there and back
+  // Ten strips, three panels with 2, 1 and 0 groups of strips behind them there and back, the end.
+  EXPECT_EQ(calls, 10 + 2 * (3 + 2 + 1) + 1);
+  const std::vector<float> given = Gaussian(shape, 1);
   for (int limit = 1; limit <= calls; ++limit) {
-    std::vector<float> g = Gaussian(shape, 1);
+    std::vector<float> g = given;
     int asked = 0;
     const QrOptions options = {.cancelled = [&] { return ++asked == limit; }};
     EXPECT_EQ(OrthogonalFactor(shape.first, shape.second, g, options).code(),
               absl::StatusCode::kCancelled);
-    EXPECT_EQ(asked, limit);
+    EXPECT_EQ(asked, limit) << "nothing is done after it";
+    EXPECT_EQ(g, given);
   }
 }
 
 TEST(HouseholderQrTest, WorkingMemoryIsTwoCopiesAndSaturates) {
-  EXPECT_LE(OrthogonalFactorBytes(2048, 2048), 8 * 2048 * 2048 + 600 * (2048 + 2048));
-  EXPECT_LE(OrthogonalFactorBytes(1, 1 << 20), 16 * (8 + 8) * ((1 << 20) + 200));
+  EXPECT_LE(OrthogonalFactorBytes(2048, 2048), 8 * 2048 * 2048 + 300 * (2048 + 2048));
+  EXPECT_LE(OrthogonalFactorBytes64(2048, 2048), 8 * 2048 * 2048 + 600 * (2048 + 2048));
+  EXPECT_LE(OrthogonalFactorBytes(1, 1 << 20), 16 * (8 + 4) * ((1 << 20) + 200));
   EXPECT_EQ(OrthogonalFactorBytes(3, 5), OrthogonalFactorBytes(5, 3));
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
   EXPECT_EQ(OrthogonalFactorBytes(kMax, kMax), kMax);
   EXPECT_EQ(OrthogonalFactorBytes(kMax, 1), kMax);
+  EXPECT_EQ(OrthogonalFactorBytes64(kMax, 1), kMax);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "lib/engine/single_flight_cache.h"
 #include "lib/engine/thread_pool.h"
+#include "tests/support/address_space_limit.h"
 #include "tests/unit/lib/testing.h"
 
 namespace weightinit {
@@ -77,6 +78,29 @@ TEST(ThreadPoolTest, OneThreadIsTheCallers) {
 
 TEST(ThreadPoolTest, MayEndWithoutEverHavingRun) { ThreadPool pool(8); }
 
+TEST(ThreadPoolTest, WhatATaskThrowsReachesTheCaller) {
+  for (const int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    const auto loop = [&](std::int64_t thrower) {
+      pool.ParallelFor(1000, [&](std::int64_t i) {
+        if (i == thrower) throw std::bad_alloc();
+      });
+    };
+    EXPECT_THROW(loop(0), std::bad_alloc);
+    EXPECT_THROW(loop(999), std::bad_alloc);
+    EXPECT_NO_THROW(loop(1000)) << "the pool goes on";
+  }
+}
+
+TEST(ThreadPoolTest, WorksWithTheThreadsThatTheSystemGives) {
+  if (test::kSanitized) GTEST_SKIP() << "sanitizers map more than any limit";
+  const test::AddressSpaceLimit limit(std::int64_t{2} << 30);  // a few hundred stacks
+  ThreadPool pool(4096);
+  std::atomic<int> turns{0};
+  pool.ParallelFor(100, [&](std::int64_t) { ++turns; });
+  EXPECT_EQ(turns, 100);
+}
+
 // The cache.
 // ----------------------------------------------------------------------------
 
@@ -136,6 +160,17 @@ TEST(SingleFlightCacheTest, AFailureIsItsMakersAloneAndAWaiterTriesAgain) {
   ASSERT_TRUE(value.ok());
   EXPECT_EQ(**value, 7);
   EXPECT_EQ(calls, 2);
+}
+
+TEST(SingleFlightCacheTest, AMakerThatThrowsLeavesTheKeyToOthers) {
+  SingleFlightCache cache(1 << 20);
+  const auto throwing = []() -> absl::StatusOr<SingleFlightCache::Made> { throw std::bad_alloc(); };
+  EXPECT_THROW(static_cast<void>(cache.Get<int>("k", throwing, {})), std::bad_alloc);
+  // Would wait for ever if the key were still being made.
+  const auto value = cache.Get<int>(
+      "k", [] { return MadeOf(7, 4); }, [] { return true; });
+  ASSERT_OK(value);
+  EXPECT_EQ(**value, 7);
 }
 
 TEST(SingleFlightCacheTest, CancellingEndsTheWaitButNotTheMaking) {
@@ -239,6 +274,17 @@ TEST(EngineTest, PiecesCoverTheSelectionOnceAndTellWhereTheyBelong) {
   }
 }
 
+TEST(EngineTest, NoExceptionComesOutOfAFill) {
+  struct Throwing final : Sink {
+    void Take(const Piece&) override { throw std::bad_alloc(); }
+  } sink;
+  const Engine engine({.threads = 3});
+  const ModelPlan plan = MustResolve(Spec("w", {1 << 20}, Normal{}));
+  const BoundSelection all = SelectAll(plan)[0];
+  EXPECT_EQ(engine.Fill(plan, all, sink).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(engine.FillHere(plan, all, sink).code(), absl::StatusCode::kResourceExhausted);
+}
+
 TEST(EngineTest, CancellingEndsAFillSoon) {
   const Engine engine({.threads = 2});
   for (const Initializer& init : {Initializer(Normal{}), Initializer(Zeros{})}) {
@@ -278,6 +324,19 @@ TEST(EngineTest, MatricesAreMadeOnceForSlicesGainsAndDTypes) {
   spec.dtype = DType::kBFloat16;
   const ModelPlan other = MustResolve(spec);
   EXPECT_LT(time(other, SelectAll(other)[0]), made / 3);
+}
+
+TEST(EngineTest, SparseColumnsOfManyRowsHaveTheirZeros) {
+  constexpr std::int64_t kRows = (1 << 20) + 1, kCols = 20;  // more columns than are held at once
+  const ModelPlan plan =
+      MustResolve(Spec("w", {kRows, kCols}, Sparse{.sparsity = 0.5}, DType::kFloat8E5M2));
+  const auto bytes = BytesOf(Engine({.threads = 2}), plan, SelectAll(plan)[0]);
+  std::vector<std::int64_t> zeros(kCols);
+  for (std::size_t i = 0; i < bytes.size(); ++i) zeros[i % kCols] += bytes[i] == std::byte{0};
+  for (const std::int64_t n : zeros) {
+    EXPECT_GE(n, (kRows + 1) / 2);
+    EXPECT_LT(n, (kRows + 1) / 2 + kRows / 100) << "few values round to zero";
+  }
 }
 
 TEST(EngineTest, AMatrixThatNoMemoryHoldsIsResourceExhausted) {

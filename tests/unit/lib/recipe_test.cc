@@ -117,6 +117,23 @@ TEST(RulesTest, TheFirstMatchWinsAndOverlapsAreReported) {
   EXPECT_THAT(e.coverage.idle_rules, IsEmpty());
 }
 
+TEST(RulesTest, OverlapsListAHandfulOfRulesAndCountTheRest) {
+  const std::vector<Rule> rules(30, RuleOf(".*", Zeros{}));
+  const Expansion e = MustExpand(Ruled({Bare("a", {2})}, rules));
+  ASSERT_EQ(e.coverage.overlaps.size(), 1u);
+  EXPECT_THAT(e.coverage.overlaps[0].others, ElementsAre(1, 2, 3, 4, 5, 6, 7, 8));
+  EXPECT_EQ(e.coverage.overlaps[0].other_count, 29);
+  EXPECT_THAT(e.coverage.idle_rules, IsEmpty());
+}
+
+TEST(RulesTest, MatchingCanBeCancelled) {
+  const std::vector<Rule> rules(30, RuleOf(".*", Zeros{}));
+  int asked = 0;
+  EXPECT_EQ(Expand(Ruled({Bare("a", {2})}, rules), [&] { return ++asked == 3; }).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(asked, 3);
+}
+
 TEST(RulesTest, ARegexMustMatchTheWholeCanonicalName) {
   const auto status = Expand(Ruled({Bare("a.weight", {2})}, {RuleOf("weight", Zeros{})})).status();
   EXPECT_EQ(status.code(), kFailedPrecondition);

@@ -206,15 +206,30 @@ TEST(CheckLimitsTest, SumsDoNotWrap) {
       FailsWith(kResourceExhausted, "max_response_bytes", ""));
 }
 
+// What making them takes: Q in binary32, a binary64 copy of 4 more rows whose short side is a
+// multiple of 16, one panel of at most 64 columns in binary32, T of each (16 KiB) and signs.
 TEST(CheckLimitsTest, MatricesAreMadeWholeForAnyPart) {
-  for (const auto& [init, shape] : {std::pair<Initializer, Shape>{Orthogonal{}, {10, 5, 2}},
-                                    {Sparse{.sparsity = 0.5}, {10, 10}},
-                                    {DeltaOrthogonal{}, {20, 5, 7}}}) {
+  struct Case {
+    Initializer init;
+    Shape shape;
+    std::int64_t bytes;
+  };
+  for (const auto& [init, shape, bytes] :
+       {Case{Orthogonal{},
+             {128, 8, 16},
+             128 * 128 * 4 + 132 * 128 * 8 + 132 * 64 * 4 + 2 * 16384 + 128},
+        Case{Orthogonal{}, {124, 1}, 124 * 4 + 128 * 16 * (8 + 4) + 16384 + 128},
+        Case{Orthogonal{}, {1, 124}, 124 * 4 + 128 * 16 * (8 + 4) + 16384 + 128},
+        Case{DeltaOrthogonal{}, {124, 16, 7}, 124 * 16 * 4 + 128 * 16 * (8 + 4) + 16384 + 128},
+        // A threshold per column, and the order of columns too long to be held by the dozen.
+        Case{Sparse{.sparsity = 0.5}, {10, 10}, 80},
+        Case{Sparse{.sparsity = 0.5}, {2'000'000, 3}, 8 * 3 * 2'000'001}}) {
     const ModelPlan plan = MustResolve(Spec("w", shape, init, DType::kBFloat16));
     const std::vector<BoundSelection> one = {Part(SelectAll(plan)[0], 3, 1)};
-    EXPECT_OK(CheckLimits(plan, one, {.max_matrix_bytes = 400}));
-    EXPECT_THAT(CheckLimits(plan, one, {.max_matrix_bytes = 399}),
-                FailsWith(kResourceExhausted, "max_matrix_bytes", "a matrix of 400 bytes"));
+    EXPECT_OK(CheckLimits(plan, one, {.max_matrix_bytes = bytes}));
+    EXPECT_THAT(CheckLimits(plan, one, {.max_matrix_bytes = bytes - 1}),
+                FailsWith(kResourceExhausted, "max_matrix_bytes",
+                          "takes " + std::to_string(bytes) + " bytes of memory"));
     const std::vector<BoundSelection> none = {Part(one[0], 0, 0)};
     EXPECT_OK(CheckLimits(plan, none, {.max_matrix_bytes = 0})) << "nothing is made for nothing";
   }

@@ -45,6 +45,16 @@ class ChunkStreamTest : public ::testing::Test {
   const Engine engine_{EngineOptions{.threads = 1}};
 };
 
+TEST_F(ChunkStreamTest, OnlyWhatIsMadeWholeMayTakeLong) {
+  const auto plan = PlanOf({Tensor("w", {5}), Tensor("q", {5, 4}, Orthogonal())});
+  const std::vector<BoundSelection> all = SelectAll(*plan);
+  ChunkStream stream = Stream({{plan, all[0]}, {plan, all[1]}});
+  for (const bool is_long : {false, true, false}) {
+    EXPECT_EQ(stream.IsNextLong(), is_long);
+    EXPECT_TRUE(stream.Next({}).ok());
+  }
+}
+
 TEST_F(ChunkStreamTest, ChunksAreTheWholeInOrder) {
   const auto plan = PlanOf({Tensor("w", {50, 60})});  // 12000 bytes: 2 full chunks and a rest
   const BoundSelection whole = SelectAll(*plan)[0];

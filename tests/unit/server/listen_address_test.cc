@@ -1,6 +1,10 @@
 #include "server/listen_address.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
 
 namespace weightinit::server {
 namespace {
@@ -29,6 +33,16 @@ TEST(ListenAddress, FindsThePathOfASocket) {
   EXPECT_EQ(UnixSocketPath("unix:///a"), "/a");
   EXPECT_EQ(UnixSocketPath("unix:a"), "a");
   EXPECT_EQ(UnixSocketPath("host:1"), std::nullopt);
+}
+
+TEST(ListenAddress, AFileThatIsNoSocketIsInTheWay) {
+  const std::string path = ::testing::TempDir() + "listen_address_test_" + std::to_string(getpid());
+  EXPECT_TRUE(CheckUnixSocketIsFree(path).ok());
+  std::ofstream(path) << "text";
+  const absl::Status status = CheckUnixSocketIsFree(path);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(status.message().find("no socket"), absl::string_view::npos) << status;
+  unlink(path.c_str());
 }
 
 TEST(ListenAddress, SaysWhyNot) {

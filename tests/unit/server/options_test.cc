@@ -63,6 +63,14 @@ TEST(Options, DefaultsAreTheStructs) {
   EXPECT_EQ(options.limits.max_matrix_bytes, std::int64_t{4} << 30);
 }
 
+TEST(Options, VariablesThatSetNothingAreNamed) {
+  const Environment misspelt("WEIGHTINIT_MAX_STREAM", "7"), known("WEIGHTINIT_MAX_STREAMS", "7"),
+      library("WEIGHTINIT_SIMD", "scalar"), file("WEIGHTINIT_CONFIG", "");
+  const ServerOptions options = Options({});
+  EXPECT_EQ(options.unknown_environment, std::vector<std::string>{"WEIGHTINIT_MAX_STREAM"});
+  EXPECT_EQ(options.max_streams, 7);
+}
+
 TEST(Options, EveryFlagIsRead) {
   const ServerOptions options = Options({"--listen",
                                          "0.0.0.0:0",

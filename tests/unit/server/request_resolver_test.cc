@@ -58,6 +58,31 @@ TEST(RequestResolver, TensorsOfTheirOwnTakeSeedAndDTypeFromTheRecipe) {
   EXPECT_EQ(own.selection.dtype, DType::kFloat16);
 }
 
+TEST(RequestResolver, TwoNamesOfOneTensorAreRefusedBesideTensorsOfTheirOwnToo) {
+  RequestResolver resolver{ServerOptions()};
+  v1::InitializeModelRequest request = ModelRequest({Tensor("a", {3})});
+  request.add_selections()->set_name("a");
+  *request.add_selections()->mutable_tensor() = proto::ToProto(Tensor("a", {4}));
+  EXPECT_TRUE(resolver.Resolve(request).ok()) << "a tensor of its own is another one";
+  request.add_selections()->set_name("module.a");
+  EXPECT_EQ(TextOf(resolver.Resolve(request).status()).find("selections[2].name: "), 0u)
+      << resolver.Resolve(request).status();
+}
+
+TEST(RequestResolver, MatchingRulesCanBeCancelled) {
+  RequestResolver resolver{ServerOptions()};
+  Recipe recipe;
+  recipe.tensors = {Tensor("a", {3})};
+  recipe.tensors[0].init.reset();
+  recipe.rules.emplace_back();
+  recipe.rules[0].name_regex = "a";
+  recipe.rules[0].init = Zeros();
+  v1::InitializeModelRequest request;
+  *request.mutable_recipe() = proto::ToProto(recipe);
+  EXPECT_EQ(resolver.Resolve(request, [] { return true; }).status().code(),
+            absl::StatusCode::kCancelled);
+}
+
 TEST(RequestResolver, ErrorsOfTensorsOfTheirOwnHaveTheirPath) {
   RequestResolver resolver{ServerOptions()};
   v1::InitializeModelRequest request = ModelRequest({Tensor("a", {3})});
@@ -150,10 +175,11 @@ TEST(RequestResolver, LimitsHoldForTensorsOfTheirOwnTogether) {
 
 TEST(RequestResolver, MatricesAreLimitedWhateverTheSlice) {
   ServerOptions options;
-  options.limits.max_matrix_bytes = 100 * 100 * 4;
+  // A binary32 matrix, a binary64 copy and the panels that it is worked on with.
+  options.limits.max_matrix_bytes = 200'000;
   RequestResolver resolver{options};
   EXPECT_TRUE(resolver.Resolve(ModelRequest({Tensor("q", {100, 100}, Orthogonal())})).ok());
-  v1::InitializeModelRequest request = ModelRequest({Tensor("q", {101, 100}, Orthogonal())});
+  v1::InitializeModelRequest request = ModelRequest({Tensor("q", {120, 100}, Orthogonal())});
   v1::Selection& selection = *request.add_selections();
   selection.set_name("q");
   selection.mutable_slice()->mutable_flat()->set_size(1);

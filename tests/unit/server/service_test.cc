@@ -244,8 +244,7 @@ TEST_F(ServiceTest, GarbageIsInvalid) {
   const grpc::Slice garbage("\xff\xff\xff");
   const auto producer =
       MakeWeights<v1::InitializeTensorRequest>(workshop, grpc::ByteBuffer(&garbage, 1));
-  EXPECT_EQ(producer->Next([] { return false; }).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(producer->Start([] { return false; }).code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(ServiceTest, LargeRequestsAreRefusedByName) {
@@ -320,6 +319,24 @@ TEST_F(ServiceTest, CancellationStopsAMatrixBeforeItsFirstChunk) {
   // Far less than the matrix would take.
   EXPECT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(ServiceTest, WhoWaitsForOneMatrixLeavesAThreadToOthers) {
+  Start();
+  v1::InitializeTensorRequest matrix;
+  *matrix.mutable_tensor() = proto::ToProto(Tensor("q", {6000, 6000}, Orthogonal()));
+  matrix.set_byte_count(4);  // the stream ends as soon as the matrix is made
+  grpc::ClientContext contexts[2];
+  std::unique_ptr<grpc::ClientReader<v1::WeightChunk>> readers[2];
+  for (int i = 0; i < 2; ++i) readers[i] = stub_->InitializeTensor(&contexts[i], matrix);
+  ASSERT_TRUE(Eventually([&] { return server_->active_streams() == 2; }));
+  EXPECT_TRUE(Call(Request(1, Zeros())).status.ok());
+  EXPECT_GE(server_->active_streams(), 2) << "answered only after the matrix";
+  for (grpc::ClientContext& context : contexts) context.TryCancel();
+  EXPECT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
+  for (const auto& reader : readers) {
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
 }
 
 TEST_F(ServiceTest, DeadlinesEndTheStream) {
