@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "client/cli/terminal.h"
@@ -11,7 +12,7 @@ namespace weightinit::client {
 namespace {
 
 std::string Duration(double seconds) {
-  const auto whole = static_cast<long long>(seconds + 0.5);
+  const auto whole = std::llround(seconds);
   char text[64];
   if (whole < 60) {
     std::snprintf(text, sizeof text, "%lld s", whole);
@@ -54,7 +55,7 @@ Progress::Progress(std::int64_t total_bytes, bool shown)
   if (!shown) return;
   drawn_ = total_ >= kLarge;
   if (drawn_) Draw();
-  thread_ = std::jthread([this](std::stop_token stop) { Show(std::move(stop)); });
+  thread_ = std::jthread([this](const std::stop_token& stop) { Show(stop); });
 }
 
 Progress::~Progress() = default;  // the thread ends its line when it is stopped
@@ -65,7 +66,7 @@ void Progress::Draw() const {
   WriteToStderr("\r\x1b[K" + ProgressLine(done_.load(), total_, seconds.count(), width - 1));
 }
 
-void Progress::Show(std::stop_token stop) {
+void Progress::Show(const std::stop_token& stop) {
   // Small work that is done by then needs no bar; ten times a second is as fluent as a bar gets.
   constexpr auto kMoment = std::chrono::milliseconds(300);
   constexpr auto kBetween = std::chrono::milliseconds(100);

@@ -35,7 +35,7 @@ class Progress {
 
  private:
   void Draw() const;
-  void Show(std::stop_token stop);
+  void Show(const std::stop_token& stop);
 
   const std::int64_t total_;
   const std::chrono::steady_clock::time_point start_;
