@@ -34,12 +34,12 @@ clean: ## Remove build/ and out/
 # Check -------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: install-build install-test .venv/ready ## Install what is missing, build, and run every test but the long ones
+test: install-build install-test .venv/ready ## Install what is missing, build, and run every test not labelled slow
 	@$(MAKE) build
 	@$(call CTEST,$(PRESET)) --label-exclude slow
 
 .PHONY: test-slow
-test-slow: install-build install-test .venv/ready ## Run the long tests: soak, large shapes, long statistics
+test-slow: install-build install-test .venv/ready ## Run the tests labelled slow (none at present)
 	@$(MAKE) build
 	@$(call CTEST,$(PRESET)) --label-regex slow
 

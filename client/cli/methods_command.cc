@@ -17,9 +17,7 @@ class MethodsCommand final : public Command {
         (*backend)->GetCapabilities(session.stop());
     if (!capabilities.ok()) return capabilities.status();
     if (session.flags().json) {
-      v1::GetCapabilitiesResponse methods;
-      *methods.mutable_initializers() = capabilities->initializers();
-      session.Print(MessageJson(methods) + "\n");
+      session.Print(JsonText({{"initializers", MessageJson(*capabilities).at("initializers")}}));
       return kExitDone;
     }
     const Terminal& out = session.out();

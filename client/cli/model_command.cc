@@ -6,6 +6,7 @@
 #include "client/cli/drawing.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/look.h"
+#include "client/cli/message_json.h"
 #include "client/cli/output.h"
 #include "client/cli/spec_flags.h"
 #include "client/cli/table.h"
@@ -58,28 +59,35 @@ class ModelCommand final : public Command {
 
   absl::StatusOr<int> Look(Session& session, const Model& model,
                            const std::vector<Selection>& selections) {
-    using Align = Table::Align;
-    Table table({{"TENSOR"},
-                 {"SHAPE"},
-                 {"DTYPE"},
-                 {"INITIALIZER"},
-                 {"MEAN", Align::kRight},
-                 {"EXPECTED", Align::kRight},
-                 {"STD", Align::kRight},
-                 {"EXPECTED", Align::kRight},
-                 {"MIN", Align::kRight},
-                 {"MAX", Align::kRight}});
-    absl::StatusOr<Drawn> drawn =
-        DrawAndSummarize(model, selections, 0, session, [&](const v1::SummarizeResponse& summary) {
+    using enum Table::Fit;
+    constexpr auto kRight = Table::Align::kRight;
+    Table table({{.title = "TENSOR", .fit = kShortenedInTheMiddle},
+                 {.title = "SHAPE"},
+                 {.title = "DTYPE", .rank = 1},
+                 {.title = "INITIALIZER", .fit = kShortened, .rank = 3},
+                 {.title = "MEAN", .align = kRight},
+                 {.title = "EXPECTED", .align = kRight},
+                 {.title = "STD", .align = kRight},
+                 {.title = "EXPECTED", .align = kRight},
+                 {.title = "MIN", .align = kRight, .rank = 2},
+                 {.title = "MAX", .align = kRight, .rank = 2}});
+    nlohmann::ordered_json json = nlohmann::ordered_json::array();
+    absl::StatusOr<Drawn> drawn = DrawAndSummarize(
+        model, selections, /*single_tensor=*/false, 0, session,
+        [&](const v1::SummarizeResponse& summary) {
+          if (session.flags().json) {
+            json.push_back(MessageJson(summary));
+            return;
+          }
           const v1::TensorPlan& plan = summary.plan();
           table.Add({summary.name(), ShapeText(summary.shape()), v1::DType_Name(summary.dtype()),
-                     plan.initializer(), Short(summary.mean()), Short(plan.expected_mean()),
-                     Short(summary.std()), Short(plan.expected_std()), Short(summary.min()),
-                     Short(summary.max())});
+                     plan.initializer(), Brief(summary.mean()), Brief(plan.expected_mean()),
+                     Brief(summary.std()), Brief(plan.expected_std()), Brief(summary.min()),
+                     Brief(summary.max())});
         });
     if (!drawn.ok()) return drawn.status();
     if (session.flags().json) {
-      session.Print(DrawnJson(*drawn, model, ""));
+      session.Print(JsonText(DrawnJson(*drawn, "", std::move(json), model.plan)));
     } else {
       session.Print(table.Text(session.out()));
       session.Note(DrawnLine(*drawn, model, "drawn", spec_));
@@ -89,10 +97,11 @@ class ModelCommand final : public Command {
 
   absl::StatusOr<int> Write(Session& session, const Model& model,
                             const std::vector<Selection>& selections) {
-    absl::StatusOr<Drawn> drawn = DrawInto(output_, model, selections, session);
+    absl::StatusOr<Drawn> drawn =
+        DrawInto(output_, model, selections, /*single_tensor=*/false, session);
     if (!drawn.ok()) return drawn.status();
     if (session.flags().json) {
-      session.Print(DrawnJson(*drawn, model, output_));
+      session.Print(JsonText(DrawnJson(*drawn, output_, TensorsJson(*drawn), model.plan)));
     } else if (output_ != "-") {
       session.Note(DrawnLine(*drawn, model, output_, spec_));
     }

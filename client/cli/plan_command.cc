@@ -46,7 +46,11 @@ class PlanCommand final : public Command {
       if (absl::Status status = KeepSelected(*model, *answer); !status.ok()) return status;
     }
     if (fingerprint_) {
-      if (answer->report.drawable()) session.Print(Hex(answer->report.fingerprint()) + "\n");
+      if (answer->report.drawable()) {
+        const std::string fingerprint = Hex(answer->report.fingerprint());
+        session.Print(session.flags().json ? JsonText({{"fingerprint", fingerprint}})
+                                           : fingerprint + "\n");
+      }
     } else if (session.flags().json) {
       session.Print(Json(*answer));
     } else {
@@ -71,8 +75,7 @@ class PlanCommand final : public Command {
   static std::string Json(const PlanAnswer& answer) {
     v1::PlanPage page;
     page.mutable_tensors()->Add(answer.tensors.begin(), answer.tensors.end());
-    return "{\n\"report\": " + MessageJson(answer.report) + ",\n\"page\": " + MessageJson(page) +
-           "\n}\n";
+    return JsonText({{"report", MessageJson(answer.report)}, {"page", MessageJson(page)}});
   }
 
   std::string Text(const PlanAnswer& answer, bool single, const Terminal& terminal) const {
@@ -81,14 +84,18 @@ class PlanCommand final : public Command {
     if (single && answer.tensors.size() == 1) {
       text = PlanText(answer.tensors[0], terminal);
     } else {
-      Table table({{"TENSOR"},
-                   {"SHAPE"},
-                   {"DTYPE"},
-                   {"RULE"},
-                   {"INITIALIZER"},
-                   {"MEAN", Table::Align::kRight},
-                   {"STD", Table::Align::kRight},
-                   {"WHY"}});
+      using Fit = Table::Fit;
+      Table table({{.title = "TENSOR", .fit = Fit::kShortenedInTheMiddle},
+                   {.title = "SHAPE"},
+                   {.title = "DTYPE"},
+                   {.title = "RULE"},
+                   {.title = "INITIALIZER",
+                    .fit = Fit::kShortened,
+                    .rank = 1,
+                    .moved = Table::Moved::kBelow},
+                   {.title = "MEAN", .align = Table::Align::kRight},
+                   {.title = "STD", .align = Table::Align::kRight},
+                   {.title = "WHY", .rank = 2, .moved = Table::Moved::kBelow}});
       for (const v1::TensorPlan& tensor : answer.tensors) {
         table.Add({tensor.name(), ShapeText(tensor.shape()), v1::DType_Name(tensor.dtype()),
                    tensor.has_rule() ? std::to_string(tensor.rule()) : "own", tensor.initializer(),
@@ -104,6 +111,10 @@ class PlanCommand final : public Command {
     }
     for (const std::string& warning : report.warnings()) {
       text += terminal.Yellow("warning:") + " " + Printable(warning) + "\n";
+    }
+    if (answer.tensors.size() < report.tensor_count()) {
+      text += WithCommas(answer.tensors.size()) + " of " + WithCommas(report.tensor_count()) +
+              " tensors shown; the whole recipe:\n";
     }
     text += WithCommas(report.tensor_count()) +
             (report.tensor_count() == 1 ? " tensor, " : " tensors, ") +

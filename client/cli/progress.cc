@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "client/cli/terminal.h"
@@ -11,7 +12,7 @@ namespace weightinit::client {
 namespace {
 
 std::string Duration(double seconds) {
-  const auto whole = static_cast<long long>(seconds + 0.5);
+  const auto whole = std::llround(seconds);
   char text[64];
   if (whole < 60) {
     std::snprintf(text, sizeof text, "%lld s", whole);
@@ -38,7 +39,8 @@ std::string ProgressLine(std::int64_t done, std::int64_t total, double seconds, 
   std::snprintf(percent, sizeof percent, "] %3.0f%%  ", 100 * share);
   std::string rest = percent + HumanBytes(static_cast<double>(done)) + " of " +
                      HumanBytes(static_cast<double>(total)) + "  " + HumanBytes(rate) + "/s";
-  if (rate > 0) rest += "  " + Duration(static_cast<double>(total - done) / rate) + " left";
+  if (rate > 0 && done < total)
+    rest += "  " + Duration(static_cast<double>(total - done) / rate) + " left";
   const std::size_t bar =
       std::min<std::size_t>(30, width > rest.size() + 2 ? width - rest.size() - 2 : 0);
   const auto full = static_cast<std::size_t>(share * static_cast<double>(bar));
@@ -49,26 +51,39 @@ std::string ProgressLine(std::int64_t done, std::int64_t total, double seconds, 
 
 Progress::Progress(std::int64_t total_bytes, bool shown)
     : total_(total_bytes), start_(std::chrono::steady_clock::now()) {
-  if (shown) thread_ = std::jthread([this](std::stop_token stop) { Show(std::move(stop)); });
+  constexpr std::int64_t kLarge = 4'000'000;
+  if (!shown) return;
+  drawn_ = total_ >= kLarge;
+  if (drawn_) Draw();
+  thread_ = std::jthread([this](const std::stop_token& stop) { Show(stop); });
 }
 
-Progress::~Progress() = default;  // the thread clears its line when it is stopped
+Progress::~Progress() = default;  // the thread ends its line when it is stopped
 
-void Progress::Show(std::stop_token stop) {
-  // Work that is done by then needs no bar; ten times a second is as fluent as a bar gets.
+void Progress::Draw() const {
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
+  const std::size_t width = Terminal(STDERR_FILENO).width();  // windows change their size
+  WriteToStderr("\r\x1b[K" + ProgressLine(done_.load(), total_, seconds.count(), width - 1));
+}
+
+void Progress::Show(const std::stop_token& stop) {
+  // Small work that is done by then needs no bar; ten times a second is as fluent as a bar gets.
   constexpr auto kMoment = std::chrono::milliseconds(300);
   constexpr auto kBetween = std::chrono::milliseconds(100);
   std::unique_lock lock(mutex_);
-  bool drawn = false;
-  for (auto wait = kMoment;; wait = kBetween) {
+  for (auto wait = drawn_ ? kBetween : kMoment;; wait = kBetween) {
     wake_.wait_for(lock, stop, wait, [] { return false; });
     if (stop.stop_requested()) break;
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
-    const std::size_t width = Terminal(STDERR_FILENO).width();  // windows change their size
-    WriteToStderr("\r\x1b[K" + ProgressLine(done_.load(), total_, seconds.count(), width - 1));
-    drawn = true;
+    Draw();
+    drawn_ = true;
   }
-  if (drawn) WriteToStderr("\r\x1b[K");
+  if (!drawn_) return;
+  if (done_.load() < total_) {
+    WriteToStderr("\r\x1b[K");
+    return;
+  }
+  Draw();
+  WriteToStderr("\n");
 }
 
 }  // namespace weightinit::client

@@ -3,8 +3,8 @@
 //   Progress progress(total_bytes, session.show_progress());
 //   progress.Add(count);  // from any thread
 //
-// Shown on a terminal alone, and only when the work takes longer than a moment; its line is cleared
-// at the end, whatever the end is.
+// Shown on a terminal alone: at once for megabytes, otherwise when the work takes longer than a
+// moment. What is done leaves its line; what is broken off clears it.
 //
 // Thread-safety: Add may be called from several threads at once.
 #ifndef WEIGHTINIT_CLIENT_CLI_PROGRESS_H_
@@ -20,7 +20,8 @@
 
 namespace weightinit::client {
 
-// "[█████     ]  50%  1.2 GB of 2.4 GB  3.1 GB/s  1 s left", in at most `width` columns.
+// "[█████     ]  50%  1.2 GB of 2.4 GB  3.1 GB/s  1 s left", and without the time left at the end;
+// in at most `width` columns.
 std::string ProgressLine(std::int64_t done, std::int64_t total, double seconds, std::size_t width);
 
 class Progress {
@@ -33,11 +34,13 @@ class Progress {
   void Add(std::int64_t bytes) { done_.fetch_add(bytes, std::memory_order_relaxed); }
 
  private:
-  void Show(std::stop_token stop);
+  void Draw() const;
+  void Show(const std::stop_token& stop);
 
   const std::int64_t total_;
   const std::chrono::steady_clock::time_point start_;
   std::atomic<std::int64_t> done_{0};
+  bool drawn_ = false;
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::jthread thread_;

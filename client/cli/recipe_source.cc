@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -30,9 +31,17 @@ absl::StatusOr<std::vector<CheckpointFile>> OpenCheckpoint(const std::string& pa
     paths = {path};
   }
   std::vector<CheckpointFile> files;
+  std::map<std::string, std::string> file_of;  // by the name of a tensor
   for (std::string& file : paths) {
     absl::StatusOr<SafetensorsHeader> header = ReadSafetensorsHeader(file);
     if (!header.ok()) return header.status();
+    for (const SafetensorsTensor& tensor : header->tensors) {
+      const auto [first, inserted] = file_of.emplace(tensor.name, file);
+      if (!inserted) {
+        return absl::InvalidArgumentError(
+            "tensor '" + tensor.name + "' stands in two files: " + first->second + " and " + file);
+      }
+    }
     files.push_back({std::move(file), *std::move(header)});
   }
   return files;

@@ -20,6 +20,7 @@ absl::StatusOr<RecipeFile> OpenRecipe(const std::string& recipe);
 bool IsSafetensorsName(const std::string& path);
 
 // The headers of a checkpoint: one file, or every .safetensors file of a directory, by name.
+// Errors: those of the files; INVALID_ARGUMENT for a tensor that stands in two of them.
 struct CheckpointFile {
   std::string path;
   SafetensorsHeader header;

@@ -2,10 +2,10 @@
 
 #include "client/cli/command.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/message_json.h"
 #include "client/cli/ready_recipes.h"
 #include "client/cli/table.h"
 #include "client/formats/nearest.h"
-#include "nlohmann/json.hpp"
 
 namespace weightinit::client {
 namespace {
@@ -19,13 +19,12 @@ class RecipesCommand final : public Command {
   absl::StatusOr<int> Run(Session& session) override {
     if (!name_.empty()) return PrintOne(session);
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
-    Table table({{"RECIPE"}, {"WHAT"}});
+    Table table({{"RECIPE"}, {.title = "WHAT", .fit = Table::Fit::kShortened}});
     for (const ReadyRecipe& recipe : ReadyRecipes()) {
       table.Add({std::string(recipe.name), std::string(DescriptionOf(recipe))});
       json.push_back({{"name", recipe.name}, {"description", DescriptionOf(recipe)}});
     }
-    session.Print(session.flags().json ? nlohmann::ordered_json{{"recipes", json}}.dump(2) + "\n"
-                                       : table.Text(session.out()));
+    session.Print(session.flags().json ? JsonText({{"recipes", json}}) : table.Text(session.out()));
     return kExitDone;
   }
 
@@ -37,10 +36,8 @@ class RecipesCommand final : public Command {
       for (const ReadyRecipe& known : ReadyRecipes()) names.push_back(known.name);
       return absl::NotFoundError("no ready recipe '" + name_ + "'" + Hint(name_, names));
     }
-    session.Print(
-        session.flags().json
-            ? nlohmann::ordered_json{{"name", recipe->name}, {"yaml", recipe->yaml}}.dump(2) + "\n"
-            : std::string(recipe->yaml));
+    session.Print(session.flags().json ? JsonText({{"name", recipe->name}, {"yaml", recipe->yaml}})
+                                       : std::string(recipe->yaml));
     return kExitDone;
   }
 

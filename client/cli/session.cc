@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "client/cli/exit_code.h"
+#include "client/cli/message_json.h"
 #include "client/local_backend.h"
 #include "client/printable.h"
-#include "nlohmann/json.hpp"
 #include "weightinit/status.h"
 
 namespace weightinit::client {
@@ -58,7 +58,6 @@ int Session::Fail(const absl::Status& status) const {
   std::fflush(stdout);
   std::fwrite(text.data(), 1, text.size(), stderr);
   if (flags_.json && !printed_) {
-    const auto replace = nlohmann::json::error_handler_t::replace;
     nlohmann::ordered_json error;
     error["code"] = absl::StatusCodeToString(status.code());
     error["message"] = message;
@@ -66,7 +65,7 @@ int Session::Fail(const absl::Status& status) const {
       error["violations"].push_back(
           {{"field", violation.field}, {"description", violation.description}});
     }
-    Print(nlohmann::ordered_json{{"error", std::move(error)}}.dump(2, ' ', false, replace) + "\n");
+    Print(JsonText({{"error", std::move(error)}}));
   }
   return ExitCodeOf(status);
 }

@@ -51,15 +51,16 @@ class StatusCommand final : public Command {
       if (health.ok() && *health == Health::kServing) return absl::OkStatus();
       if (session.stop().stop_requested()) return absl::CancelledError("interrupted");
       if (Clock::now() + kBetween > deadline) {
-        return health.ok() ? absl::UnavailableError(backend.Where() + ": not serving")
-                           : health.status();
+        return health.ok()
+                   ? absl::UnavailableError(backend.Where() + ": stopping, takes no more calls")
+                   : health.status();
       }
       std::this_thread::sleep_for(kBetween);
     }
   }
 
   static std::string Json(const v1::GetCapabilitiesResponse& capabilities) {
-    return "{\n\"health\": \"SERVING\",\n\"capabilities\": " + MessageJson(capabilities) + "\n}\n";
+    return JsonText({{"health", "SERVING"}, {"capabilities", MessageJson(capabilities)}});
   }
 
   static std::string Text(const v1::GetCapabilitiesResponse& capabilities, const Backend& backend,

@@ -36,12 +36,15 @@ class TensorCommand final : public Command {
  private:
   absl::StatusOr<int> Look(Session& session, const Model& model,
                            const std::vector<Selection>& selections) {
-    absl::StatusOr<Drawn> drawn = DrawAndSummarize(
-        model, selections, kLookBins, session, [&](const v1::SummarizeResponse& summary) {
-          session.Print(session.flags().json ? MessageJson(summary) + "\n"
-                                             : LookText(summary, session.out()));
-        });
+    std::string text;  // printed when the progress bar is done
+    absl::StatusOr<Drawn> drawn =
+        DrawAndSummarize(model, selections, /*single_tensor=*/true, kLookBins, session,
+                         [&](const v1::SummarizeResponse& summary) {
+                           text += session.flags().json ? JsonText(MessageJson(summary))
+                                                        : LookText(summary, session.out());
+                         });
     if (!drawn.ok()) return drawn.status();
+    session.Print(text);
     if (!session.flags().json) session.Note(spec_.SeedText(model.plan.seed) + "\n");
     return kExitDone;
   }
@@ -49,10 +52,11 @@ class TensorCommand final : public Command {
   absl::StatusOr<int> Write(Session& session, const Model& model,
                             const std::vector<Selection>& selections) {
     for (const std::string& warning : model.plan.tensors[0].warnings) session.Warn(warning);
-    absl::StatusOr<Drawn> drawn = DrawInto(output_, model, selections, session);
+    absl::StatusOr<Drawn> drawn =
+        DrawInto(output_, model, selections, /*single_tensor=*/true, session);
     if (!drawn.ok()) return drawn.status();
     if (session.flags().json) {
-      session.Print(DrawnJson(*drawn, model, output_));
+      session.Print(JsonText(DrawnJson(*drawn, output_, TensorsJson(*drawn), model.plan)));
     } else if (output_ != "-") {
       session.Note(DrawnLine(*drawn, model, output_, spec_));
     }

@@ -32,15 +32,33 @@ std::size_t DisplayWidth(std::string_view text) {
   return width;
 }
 
+namespace {
+
+// Of the first `characters` characters.
+std::size_t BytesOf(std::string_view text, std::size_t characters) {
+  std::size_t bytes = 0;
+  for (; bytes < text.size(); ++bytes) {
+    const bool starts = (static_cast<unsigned char>(text[bytes]) & 0xc0) != 0x80;
+    if (starts && characters-- == 0) break;
+  }
+  return bytes;
+}
+
+}  // namespace
+
 std::string Cut(std::string_view text, std::size_t width) {
   if (DisplayWidth(text) <= width) return std::string(text);
   if (width == 0) return "";
-  std::size_t end = 0;
-  for (std::size_t columns = 0; end < text.size(); ++end) {
-    const bool starts = (static_cast<unsigned char>(text[end]) & 0xc0) != 0x80;
-    if (starts && ++columns == width) break;
-  }
-  return std::string(text.substr(0, end)) + "…";
+  return std::string(text.substr(0, BytesOf(text, width - 1))) + "…";
+}
+
+std::string CutMiddle(std::string_view text, std::size_t width) {
+  const std::size_t all = DisplayWidth(text);
+  if (all <= width) return std::string(text);
+  if (width == 0) return "";
+  const std::size_t head = (width - 1) / 2, tail = width - 1 - head;
+  return std::string(text.substr(0, BytesOf(text, head))) + "…" +
+         std::string(text.substr(BytesOf(text, all - tail)));
 }
 
 std::string HumanBytes(double bytes) {
@@ -65,6 +83,12 @@ std::string WithCommas(std::uint64_t number) {
 std::string Short(double number) {
   char text[32];
   std::snprintf(text, sizeof text, "%.6g", number);
+  return text;
+}
+
+std::string Brief(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", number);
   return text;
 }
 

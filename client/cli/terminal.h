@@ -42,6 +42,9 @@ std::size_t DisplayWidth(std::string_view text);
 // The text, cut to `width` columns; what is cut ends in "…".
 std::string Cut(std::string_view text, std::size_t width);
 
+// The same, cut in the middle: "layer1…weight". Names differ at both ends.
+std::string CutMiddle(std::string_view text, std::size_t width);
+
 // "102.4 MB", decimal units as disks and networks count.
 std::string HumanBytes(double bytes);
 
@@ -50,6 +53,9 @@ std::string WithCommas(std::uint64_t number);
 
 // "1.25e-05": 6 significant digits.
 std::string Short(double number);
+
+// The same with 4, for columns.
+std::string Brief(double number);
 
 // 16 hex digits.
 std::string DigestText(std::uint64_t digest);

@@ -272,7 +272,7 @@ class EndToEndTest(harness.TestCase):
         self.assertEqual(here[-1], file[-1])
         self.assertEqual(sorted(here), sorted(file))
         header, values = safetensors_of(self.resnet50)
-        self.assertEqual(here[-1], header["__metadata__"]["weightinit.digest"] + "  total")
+        self.assertEqual(here[-1], header["__metadata__"]["weightinit.model_digest"] + "  model digest")
         # And with NumPy, from the specification.
         names = {"F32": ("FLOAT32", "<f4"), "I64": ("INT64", "<i8")}
         parts = []
@@ -281,15 +281,15 @@ class EndToEndTest(harness.TestCase):
             api_name, numpy_name = names[header[name]["dtype"]]
             parts.append((name, api_name, header[name]["shape"], wire.digest(np.frombuffer(data, numpy_name))))
             self.assertEqual(by_name[name], f"{parts[-1][3]:016x}", name)
-        self.assertEqual(by_name["total"], f"{wire.model_digest(parts):016x}")
+        self.assertEqual(by_name["model digest"], f"{wire.model_digest(parts):016x}")
 
     def test_digests_in_json_are_the_same(self):
         here = json.loads(self.both("digest", "article_net", "--seed", 7, "--json"))
         path = self.path("net.safetensors")
         drawn = json.loads(cli("model", "article_net", "--seed", 7, "-o", path, "--json").text)
         file = json.loads(cli("digest", path, "--json").text)
-        self.assertEqual(here["digest"], file["digest"])
-        self.assertEqual(here["digest"], drawn["digest"])
+        self.assertEqual(here["modelDigest"], file["modelDigest"])
+        self.assertEqual(here["modelDigest"], drawn["modelDigest"])
         self.assertEqual(here["fingerprint"], drawn["fingerprint"])
         self.assertEqual(len(here["tensors"]), 10)
         self.assertEqual(
@@ -305,6 +305,44 @@ class EndToEndTest(harness.TestCase):
             for part in ("0:20", "20:60,0:5", "20:60,5:10")
         ]
         self.assertEqual(sum(int(part, 16) for part in parts) % 2**64, int(whole, 16))
+
+    def test_a_tensor_has_one_digest_whoever_prints_it(self):
+        tensor = ("--shape", "60,10", "--init", "normal", "--name", "w")
+        for slice_flags in ((), ("--slice", "5:7,3"), ("--slice", "::3,::2"), ("--slice", "flat:7:300:5"), ("--slice", "4:4")):
+            with self.subTest(slice=slice_flags):
+                tensor_json = json.loads(self.both("tensor", *tensor, *slice_flags, "--json"))
+                digest = tensor_json["digest"]
+                self.assertRegex(digest, "^[0-9a-f]{16}$")
+                if tensor_json["count"] > 0:
+                    self.assertIn(digest, self.both("tensor", *tensor, *slice_flags))
+                self.assertEqual(self.both("digest", *tensor, *slice_flags), f"{digest}  w\n")
+                path = self.path("w.safetensors")
+                self.assertIn(f", digest {digest}\n", cli("tensor", *tensor, *slice_flags, "-o", path).err)
+                self.assertEqual(cli("digest", path).text, f"{digest}  w\n")
+                self.assertEqual(safetensors_of(path)[0]["__metadata__"]["weightinit.digest"], digest)
+                written = json.loads(cli("tensor", *tensor, *slice_flags, "-o", path, "--json").text)
+                self.assertEqual(written["tensors"][0]["digest"], digest)
+
+    def test_a_file_with_a_slice_that_it_cannot_hold_is_refused(self):
+        path = self.path("w.safetensors")
+        cli("tensor", "--shape", "60,10", "--init", "normal", "--name", "w", "--slice", "0:20", "-o", path)
+        for forged in (b"0:21,0:10", b"0:20,5:10", b"0:20,0:1x"):
+            with open(path, "rb") as file:
+                data = file.read().replace(b"0:20,0:10", forged)
+            with open(self.path("forged.safetensors"), "wb") as file:
+                file.write(data)
+            self.assertIn("metadata", cli("digest", self.path("forged.safetensors"), expect=1).err)
+
+    def test_the_digest_of_a_part_is_not_called_that_of_the_model(self):
+        self.assertIn("model digest ", cli("model", "article_net", "-o", self.path("whole.safetensors")).err)
+        part = self.path("part.safetensors")
+        fc = ("--only", "fc.*")
+        rest = ("--only", "conv.*")
+        self.assertIn("selection digest ", cli("model", "article_net", *fc, "-o", part).err)
+        self.assertEqual(self.both("digest", "article_net", *fc).splitlines()[-1], cli("digest", part).text.splitlines()[-1])
+        digests = [json.loads(cli("digest", "article_net", *only, "--json").text) for only in (fc, rest, ())]
+        parts = [int(one["selectionDigest"], 16) for one in digests[:2]]
+        self.assertEqual(f"{sum(parts) % 2**64:016x}", digests[2]["modelDigest"])
 
     def test_fingerprints_of_here_server_and_file_agree(self):
         here = self.both("plan", "resnet50", "--seed", SEED, "--fingerprint").strip()
@@ -344,6 +382,28 @@ class EndToEndTest(harness.TestCase):
                     self.assertIsInstance(json.loads(cli(*command, "--json", *server).text), dict)
         self.assertIsInstance(json.loads(cli("status", "--json", "--server", self.tcp).text), dict)
 
+    def test_json_has_one_form(self):
+        fingerprint = self.both("plan", "article_net", "--fingerprint").strip()
+        self.assertEqual(json.loads(self.both("plan", "article_net", "--fingerprint", "--json")), {"fingerprint": fingerprint})
+        plan = json.loads(self.both("plan", "article_net", "--seed", 2**64 - 1, "--json"))
+        self.assertEqual(plan["report"]["seed"], str(2**64 - 1))
+        self.assertRegex(plan["report"]["fingerprint"], "^[0-9a-f]{64}$")
+        tensor = plan["page"]["tensors"][0]
+        self.assertEqual(tensor["shape"], [6, 3, 5, 5])
+        self.assertEqual((tensor["elements"], tensor["bytes"]), (450, 1800))
+        self.assertRegex(tensor["subsequence"], "^[0-9a-f]{16}$")
+        self.assertEqual(list(json.loads(self.both("methods", "--json"))), ["initializers"])
+        model = json.loads(self.both("model", "article_net", "--json"))
+        digest = json.loads(self.both("digest", "article_net", "--json"))
+        self.assertEqual([one["digest"] for one in model["tensors"]], [one["digest"] for one in digest["tensors"]])
+        self.assertEqual(model["modelDigest"], digest["modelDigest"])
+        first = model["tensors"][0]
+        self.assertAlmostEqual(first["std"], first["plan"]["expectedStd"], delta=0.1 * first["std"])
+
+    def test_a_plan_of_some_tensors_says_of_how_many(self):
+        self.assertIn("\n2 of 320 tensors shown", self.both("plan", "resnet50", "--only", "fc\\..*"))
+        self.assertNotIn("shown", self.both("plan", "resnet50"))
+
     def test_json_of_an_error_parses_and_names_the_field(self):
         for server in ((), ("--server", self.tcp)):
             result = cli("tensor", "--shape", "4,3", "--init", "normal(std=-1)", "--json", *server, expect=1)
@@ -377,6 +437,14 @@ class EndToEndTest(harness.TestCase):
             from_file = cli("digest", net, "--init", "normal(std=0.02)", "--seed", 3).text
             self.assertEqual(from_manifest, from_file)
             self.assertNotEqual(from_manifest, cli("digest", net).text)
+
+    def test_a_tensor_in_two_files_of_a_directory_is_refused_with_both(self):
+        directory = self.path("shards")
+        os.mkdir(directory)
+        for name in ("a", "b"):
+            cli("tensor", "--name", "w", "--shape", "3", "--init", "ones", "-o", f"{directory}/{name}.safetensors")
+        error = cli("manifest", directory, expect=1).err
+        self.assertIn(f"tensor 'w' stands in two files: {directory}/a.safetensors and {directory}/b.safetensors", error)
 
     def test_rules_of_one_recipe_apply_to_the_tensors_of_another(self):
         tensors = self.write("tensors.yaml", "tensors:\n  - {name: fc3.weight, shape: [10, 84], module: Linear}\n")

@@ -118,7 +118,7 @@ class SafetensorsTest(harness.TestCase):
         raw = cli("model", recipe, "--seed", SEED, "--server", self.server_address, "-o", "-").out
         found, at = {}, 0
         for tensor in tensors:
-            size = int(tensor["bytes"])
+            size = tensor["bytes"]
             found[tensor["name"]] = (tensor, raw[at : at + size])
             at += size
         self.assertEqual(at, len(raw))
@@ -158,7 +158,7 @@ class SafetensorsTest(harness.TestCase):
         metadata = Safetensors(self.resnet50).metadata
         self.assertEqual(
             sorted(metadata),
-            ["format", "weightinit.digest", "weightinit.fingerprint", "weightinit.generator", "weightinit.seed"],
+            ["format", "weightinit.fingerprint", "weightinit.generator", "weightinit.model_digest", "weightinit.seed"],
         )
         self.assertEqual(metadata["format"], "pt")
         self.assertEqual(metadata["weightinit.seed"], str(SEED))
@@ -166,7 +166,7 @@ class SafetensorsTest(harness.TestCase):
         fingerprint = cli("plan", "resnet50", "--seed", SEED, "--fingerprint").text.strip()
         self.assertEqual(metadata["weightinit.fingerprint"], fingerprint)
         total = cli("digest", "resnet50", "--seed", SEED).text.splitlines()[-1].split()[0]
-        self.assertEqual(metadata["weightinit.digest"], total)
+        self.assertEqual(metadata["weightinit.model_digest"], total)
         self.assertEqual(Safetensors(self.mixed).metadata["weightinit.seed"], "18446744073709551615")
 
     def test_the_header_is_aligned_and_tensors_lie_contiguous_by_width_then_name(self):

@@ -136,7 +136,9 @@ class StopTest(harness.TestCase):
             self.assertEqual(wire.check_health(probe, ""), wire.NOT_SERVING)
             # Until endpoints have heard of it, calls still come, and are still answered.
             wire.stub(probe).GetCapabilities(wire.capabilities_pb2.GetCapabilitiesRequest(), timeout=20)
-            self.assertEqual(cli("status", "--server", server.address, expect=3).out, b"")
+            status = cli("status", "--server", server.address, expect=3)
+            self.assertEqual(status.out, b"")
+            self.assertIn(f"{server.address}: stopping", status.err)
 
             server.wait_for_line("stopping: no ")
             self.assertTrue(server.is_running())

@@ -53,6 +53,8 @@ TEST(ProgressLine, FitsAnyWidth) {
   }
   EXPECT_EQ(ProgressLine(5'000'000, 10'000'000, 2, 60),
             "[██████       ]  50%  5.0 MB of 10.0 MB  2.5 MB/s  2 s left");
+  EXPECT_EQ(ProgressLine(10'000'000, 10'000'000, 2, 50),
+            "[████████████] 100%  10.0 MB of 10.0 MB  5.0 MB/s");
   EXPECT_THAT(ProgressLine(0, 0, 0, 80), HasSubstr("100%"));
 }
 

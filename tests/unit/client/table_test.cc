@@ -13,11 +13,37 @@ TEST(Table, AlignsAndDisarms) {
             "NAME    SIZE  WHY\n"
             "é          1  x\n"
             "longer  1000  a\\x0ab\n");
-  // On a terminal, lines are cut to its width.
-  EXPECT_EQ(table.Text(Terminal(true, false, 10)),
-            "NAME    S…\n"
-            "é        …\n"
-            "longer  1…\n");
+}
+
+TEST(Table, OnANarrowTerminalTextsGetShorterAndNumbersDoNot) {
+  Table table({{.title = "NAME", .fit = Table::Fit::kShortenedInTheMiddle},
+               {.title = "DTYPE", .rank = 1},
+               {.title = "STD", .align = Table::Align::kRight},
+               {.title = "WHY", .rank = 2, .moved = Table::Moved::kBelow}});
+  table.Add({"layer1.0.downsample.weight", "F32", "0.125", "a reason"});
+  table.Add({"fc", "F32", "1", ""});
+  EXPECT_EQ(table.Text(Terminal(true, false, 60)),
+            "NAME                        DTYPE    STD  WHY\n"
+            "layer1.0.downsample.weight  F32    0.125  a reason\n"
+            "fc                          F32        1\n");
+  EXPECT_EQ(table.Text(Terminal(true, false, 38)),
+            "NAME                      DTYPE    STD\n"
+            "layer1.0.do…ample.weight  F32    0.125\n"
+            "    a reason\n"
+            "fc                        F32        1\n");
+  EXPECT_EQ(table.Text(Terminal(true, false, 30)),
+            "NAME                       STD\n"
+            "layer1.0.do…mple.weight  0.125\n"
+            "    a reason\n"
+            "fc                           1\n"
+            "(no room for DTYPE)\n");
+  // Where nothing helps, lines are wider than the terminal; the numbers stand in them.
+  EXPECT_EQ(table.Text(Terminal(true, false, 6)),
+            "…    STD\n"
+            "…  0.125\n"
+            "    a…\n"
+            "…      1\n"
+            "(no r…\n");
 }
 
 TEST(Text, Units) {
@@ -35,6 +61,11 @@ TEST(Text, Units) {
   EXPECT_EQ(Cut("abcd", 3), "ab…");
   EXPECT_EQ(Cut("éééé", 2), "é…");
   EXPECT_EQ(Cut("abc", 0), "");
+  EXPECT_EQ(CutMiddle("abcdef", 6), "abcdef");
+  EXPECT_EQ(CutMiddle("abcdef", 5), "ab…ef");
+  EXPECT_EQ(CutMiddle("éüöäß", 4), "é…äß");
+  EXPECT_EQ(CutMiddle("abc", 1), "…");
+  EXPECT_EQ(CutMiddle("abc", 0), "");
   EXPECT_EQ(DigestText(0xabc), "0000000000000abc");
 }
 
