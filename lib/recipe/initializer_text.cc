@@ -224,9 +224,10 @@ absl::StatusOr<Initializer> ParseInitializer(std::string_view text, std::string_
     const auto nearest = Nearest(name, MethodNames(), 1);
     std::vector<std::string> names;
     for (const std::string_view method : MethodNames()) names.emplace_back(method);
-    return FieldError(field, Quote(Strip(text.substr(0, open))) + " is not an initializer" +
-                                 (nearest.empty() ? "" : " (did you mean " + nearest[0] + "?)") +
-                                 ParenthesesHint(text) + "; allowed: " + Join(names, ", "));
+    std::string hint = ParenthesesHint(text);
+    if (hint.empty() && !nearest.empty()) hint = " (did you mean " + nearest[0] + "?)";
+    return FieldError(field, Quote(Strip(text.substr(0, open))) + " is not an initializer" + hint +
+                                 "; allowed: " + Join(names, ", "));
   }
   if (open == std::string_view::npos) return *init;
   if (text.back() != ')') return FieldError(field, Quote(text) + " lacks the closing parenthesis");
