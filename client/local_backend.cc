@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -78,10 +79,20 @@ absl::StatusOr<PlanAnswer> LocalBackend::Plan(const Recipe& recipe, std::stop_to
   return merger.Finish();
 }
 
+absl::StatusOr<std::vector<BoundSelection>> LocalBackend::BindWithinLimits(
+    const Model& model, std::span<const Selection> selections) const {
+  absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(model.plan, selections);
+  if (!bound.ok()) return bound;
+  const Limits limits{.max_response_bytes = std::numeric_limits<std::int64_t>::max(),
+                      .max_matrix_bytes = max_matrix_bytes_};
+  if (absl::Status status = CheckLimits(model.plan, *bound, limits); !status.ok()) return status;
+  return bound;
+}
+
 absl::Status LocalBackend::Read(const Model& model, std::span<const Selection> selections,
                                 const ReadOptions& options, Receiver& receiver,
                                 std::stop_token stop) {
-  absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(model.plan, selections);
+  absl::StatusOr<std::vector<BoundSelection>> bound = BindWithinLimits(model, selections);
   if (!bound.ok()) return bound.status();
   for (std::size_t i = 0; i < bound->size(); ++i) {
     const auto read =
@@ -132,7 +143,7 @@ absl::Status LocalBackend::ReadInOrder(const ModelPlan& plan, const BoundSelecti
 absl::Status LocalBackend::Summarize(
     const Model& model, std::span<const Selection> selections, int histogram_bins,
     const std::function<absl::Status(const v1::SummarizeResponse&)>& take, std::stop_token stop) {
-  absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(model.plan, selections);
+  absl::StatusOr<std::vector<BoundSelection>> bound = BindWithinLimits(model, selections);
   if (!bound.ok()) return bound.status();
   for (std::size_t i = 0; i < bound->size(); ++i) {
     const BoundSelection& selection = (*bound)[i];

@@ -11,7 +11,10 @@ namespace weightinit::client {
 
 class LocalBackend final : public Backend {
  public:
-  explicit LocalBackend(const EngineOptions& options) : engine_(options) {}
+  // `max_matrix_bytes` as in Limits. What is asked for has no limit: it goes to whoever asks.
+  explicit LocalBackend(const EngineOptions& options,
+                        std::int64_t max_matrix_bytes = Limits{}.max_matrix_bytes)
+      : engine_(options), max_matrix_bytes_(max_matrix_bytes) {}
 
   std::string Where() const override { return "in this process"; }
   absl::StatusOr<PlanAnswer> Plan(const Recipe& recipe, std::stop_token stop) override;
@@ -32,7 +35,11 @@ class LocalBackend final : public Backend {
                             std::size_t index, bool digest, Receiver& receiver,
                             std::stop_token stop);
 
+  absl::StatusOr<std::vector<BoundSelection>> BindWithinLimits(
+      const Model& model, std::span<const Selection> selections) const;
+
   Engine engine_;
+  const std::int64_t max_matrix_bytes_;
 };
 
 }  // namespace weightinit::client

@@ -1,24 +1,26 @@
 #include "client/cli/common_flags.h"
 
 #include <CLI/App.hpp>
+#include <cstdint>
 #include <string>
 
+#include "client/cli/flag_value.h"
 #include "weightinit/engine.h"
 
 namespace weightinit::client {
 
-void AddCommonFlags(CLI::App& app, CommonFlags& flags) {
-  const char* group = "Common";
+void AddServerFlags(CLI::App& app, CommonFlags& flags) {
+  const char* group = "Server";
   app.add_option("--server", flags.remote.target,
                  "ask this server: host:port, dns:///name:port, unix:/path [default: in this "
                  "process]")
       ->type_name("TARGET")
       ->envname("WEIGHTINIT_SERVER")
+      ->check(NonEmpty())
       ->group(group);
-  app.add_option("--timeout", flags.timeout_seconds,
-                 "give a call up after this long [default: never]")
+  AddNumber<double>(app, "--timeout", flags.timeout_seconds,
+                    "give a call up after this long [default: never]", 0, 1e9)
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.0, 1e9))
       ->group(group);
   app.add_flag("--tls", flags.remote.tls, "encrypt; implied by the other --tls flags")
       ->group(group);
@@ -36,13 +38,25 @@ void AddCommonFlags(CLI::App& app, CommonFlags& flags) {
                  "the name in the server's certificate, where it is not the target's")
       ->type_name("NAME")
       ->group(group);
-  app.add_option("--threads", flags.threads,
-                 "threads that draw in this process [default: one per processor]")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1024))
+}
+
+void AddProcessFlags(CLI::App& app, CommonFlags& flags) {
+  const char* group = "In this process";
+  AddNumber<int>(app, "--threads", flags.threads, "threads that draw [default: one per processor]",
+                 0, 1024)
       ->group(group);
+  AddNumber<std::int64_t>(app, "--max-matrix-bytes", flags.max_matrix_bytes,
+                          "largest matrix that is made whole, for orthogonal and sparse tensors "
+                          "[default: 4294967296]",
+                          0)
+      ->type_name("BYTES")
+      ->group(group);
+}
+
+void AddCommonFlags(CLI::App& app, CommonFlags& flags) {
+  const char* group = "Common";
   app.add_flag("--json", flags.json, "print one JSON object")->group(group);
-  app.add_flag("--quiet", flags.quiet, "no progress bar, notes or warnings")->group(group);
+  app.add_flag("-q,--quiet", flags.quiet, "no progress bar, notes or warnings")->group(group);
   app.set_version_flag("--version", "weightinit " + std::string(Version()))->group(group);
 }
 

@@ -167,6 +167,7 @@ class DigestCommand final : public Command {
 
   absl::StatusOr<int> Run(Session& session) override {
     if (!spec_.recipe().empty() && IsCheckpoint(spec_.recipe()) && !spec_.has_initializers()) {
+      if (absl::Status status = spec_.CheckRecipeAlone(); !status.ok()) return status;
       return DigestFile(session);
     }
     absl::StatusOr<Spec> spec = spec_.Load();

@@ -12,7 +12,10 @@ constexpr char kUsagePayload[] = "weightinit.cli.Usage";
 }  // namespace
 
 absl::Status UsageError(std::string_view message) {
-  absl::Status status = absl::InvalidArgumentError(std::string(message));
+  return AsUsageError(absl::InvalidArgumentError(std::string(message)));
+}
+
+absl::Status AsUsageError(absl::Status status) {
   status.SetPayload(kUsagePayload, absl::Cord());
   return status;
 }

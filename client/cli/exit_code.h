@@ -17,6 +17,8 @@ inline constexpr int kExitUnreachableOrInterrupted = 3;
 
 // A mistake on the command line itself, as opposed to what the library or a server refuses.
 absl::Status UsageError(std::string_view message);
+// The same for what the library cannot read: it is a flag's text.
+absl::Status AsUsageError(absl::Status status);
 
 int ExitCodeOf(const absl::Status& status);
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "client/cli/exit_code.h"
+#include "client/cli/flag_value.h"
 
 namespace weightinit::client {
 namespace {
@@ -46,15 +47,19 @@ void InitFlags::AddTo(CLI::App& app) {
   app.add_option("--init", init_,
                  "initializer: a method, or its text form 'normal(std=0.02)'; see `weightinit "
                  "methods`")
-      ->type_name("METHOD");
+      ->type_name("METHOD")
+      ->check(NonEmpty());
   for (const auto& [name, help] : AllParameters()) {
-    std::string text = help.allowed + " [" + help.methods + "]";
+    constexpr std::size_t kOneLine = 40;
+    std::string text = help.allowed.size() > kOneLine ? "see `weightinit methods`" : help.allowed;
+    text += " [" + help.methods + "]";
     if (name == "scale") text += "; of other methods: multiplies std, bounds, value and gain";
     if (name == "groups") text += "; of other methods: groups of a convolution, for its fans";
     const std::string flag = FlagOf(name);
     const std::string alias = name.find('_') == std::string::npos ? "" : ",--" + name;
     app.add_option(flag + alias, values_[name], text)
         ->type_name("VALUE")
+        ->check(NonEmpty())
         ->group("Parameters of methods");
   }
 }
@@ -75,6 +80,14 @@ const std::string& InitFlags::Value(const std::string& parameter) const {
   return values_.at(parameter);
 }
 
+absl::Status InitFlags::CheckNoParameters() const {
+  for (const auto& [name, value] : values_) {
+    if (value.empty() || IsShared(name)) continue;
+    return UsageError(FlagOf(name) + " is a parameter of a method, which --init names");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Initializer> InitFlags::Parse() const {
   std::string parameters, first;
   for (const auto& [name, value] : values_) {
@@ -85,14 +98,14 @@ absl::StatusOr<Initializer> InitFlags::Parse() const {
     if (first.empty()) first = FlagOf(name);
     parameters += (parameters.empty() ? "" : ", ") + name + "=" + value;
   }
-  if (!parameters.empty() && init_.empty()) {
-    return UsageError(first + " is a parameter of a method, which --init names");
-  }
   if (!parameters.empty() && init_.find('(') != std::string::npos) {
     return UsageError(first + " stands beside --init '" + init_ +
                       "'; put the parameter into the parentheses");
   }
-  return ParseInitializer(parameters.empty() ? init_ : init_ + "(" + parameters + ")");
+  absl::StatusOr<Initializer> init =
+      ParseInitializer(parameters.empty() ? init_ : init_ + "(" + parameters + ")", "--init");
+  if (!init.ok()) return AsUsageError(init.status());
+  return init;
 }
 
 }  // namespace weightinit::client

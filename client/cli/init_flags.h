@@ -34,7 +34,10 @@ class InitFlags {
   // The value of such a flag; empty where it was not given.
   const std::string& Value(const std::string& parameter) const;
 
-  // Errors: a parameter flag beside a text form, or without --init (usage); those of
+  // Errors (usage): a parameter that was given; --init, which names its method, was not.
+  absl::Status CheckNoParameters() const;
+
+  // REQUIRES: given(). Errors (usage): a parameter flag beside a text form; those of
   // ParseInitializer.
   absl::StatusOr<Initializer> Parse() const;
 

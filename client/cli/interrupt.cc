@@ -11,11 +11,18 @@
 #include "client/cli/exit_code.h"
 
 namespace weightinit::client {
+namespace {
+
+constexpr int kWakeUp = SIGURG;
+// More than once, since it may come just before the thread blocks.
+constexpr int kMillisecondsBetweenWakeUps = 20;
+
+}  // namespace
 
 Interrupt::Interrupt() {
   sigset_t wanted;
   sigemptyset(&wanted);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) {
     struct sigaction now {};
     if (sigaction(signal, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) {
       sigaddset(&wanted, signal);
@@ -29,6 +36,10 @@ Interrupt::Interrupt() {
     pthread_sigmask(SIG_UNBLOCK, &wanted, nullptr);
     return;
   }
+  // Without SA_RESTART; and nobody misses SIGURG, which is ignored by default.
+  struct sigaction wake {};
+  wake.sa_handler = [](int) {};
+  sigaction(kWakeUp, &wake, nullptr);
   thread_ = std::thread([this] { Watch(); });
 }
 
@@ -45,8 +56,12 @@ Interrupt::~Interrupt() {
 void Interrupt::Watch() {
   while (true) {
     struct pollfd files[] = {{signals_, POLLIN, 0}, {end_, POLLIN, 0}};
-    if (::poll(files, 2, -1) < 0) continue;
+    const bool stopped = stop_.stop_requested();
+    const int ready = ::poll(files, 2, stopped ? kMillisecondsBetweenWakeUps : -1);
+    if (ready < 0) continue;
     if (files[1].revents != 0) return;
+    if (stopped) pthread_kill(main_thread_, kWakeUp);
+    if (ready == 0) continue;
     struct signalfd_siginfo info;
     if (::read(signals_, &info, sizeof info) != sizeof info) continue;
     if (stop_.stop_requested()) ::_exit(kExitUnreachableOrInterrupted);

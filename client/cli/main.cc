@@ -1,7 +1,9 @@
 // The program `weightinit`: commands that draw, explain and check initial weights, in this process
 // or on a server.
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -32,26 +34,27 @@ namespace {
 struct CommandInfo {
   std::string_view name, what, example;
   std::unique_ptr<Command> (*make)(CLI::App&);
+  bool asks_server, draws;
 };
 
 constexpr CommandInfo kCommands[] = {
     {"tensor", "draw one tensor",
      "weightinit tensor --shape 256,128 --init kaiming_uniform --nonlinearity relu -o w.npy",
-     MakeTensorCommand},
+     MakeTensorCommand, true, true},
     {"model", "draw the tensors of a recipe",
-     "weightinit model resnet50 --seed 42 -o resnet50.safetensors", MakeModelCommand},
+     "weightinit model resnet50 --seed 42 -o resnet50.safetensors", MakeModelCommand, true, true},
     {"plan", "show what would be drawn, and why", "weightinit plan resnet50 --only 'fc\\..*'",
-     MakePlanCommand},
+     MakePlanCommand, true, false},
     {"digest", "print digests, per tensor and total", "weightinit digest resnet50.safetensors",
-     MakeDigestCommand},
+     MakeDigestCommand, true, true},
     {"manifest", "list the tensors of a checkpoint, as a recipe without rules",
-     "weightinit manifest resnet50.safetensors > manifest.yaml", MakeManifestCommand},
+     "weightinit manifest resnet50.safetensors > manifest.yaml", MakeManifestCommand, false, false},
     {"methods", "list initializers, with formulas and parameters", "weightinit methods",
-     MakeMethodsCommand},
+     MakeMethodsCommand, true, false},
     {"recipes", "list ready recipes, or print one", "weightinit recipes resnet50 > my.yaml",
-     MakeRecipesCommand},
+     MakeRecipesCommand, false, false},
     {"status", "ask a server for its health and capabilities",
-     "weightinit status --server localhost:50051 --wait 30", MakeStatusCommand},
+     "weightinit status --server localhost:50051 --wait 30", MakeStatusCommand, true, false},
 };
 
 std::string Overview(const Terminal& terminal) {
@@ -65,7 +68,9 @@ std::string Overview(const Terminal& terminal) {
   }
   return text +
          "\n`weightinit COMMAND --help` explains the flags. With --server HOST:PORT (or "
-         "WEIGHTINIT_SERVER)\na server draws; without it, this process.\n";
+         "WEIGHTINIT_SERVER)\na server draws; without it, this process.\n\n"
+         "Exit codes: 0 done; 1 refused, failed or different; 2 a mistake on the command line; 3 a "
+         "server\nout of reach, out of time, or interrupted.\n";
 }
 
 int Usage(const Session& session, const std::string& message) {
@@ -97,25 +102,32 @@ int Run(int argc, char** argv, Session& session) {
     CLI::App* command = app.add_subcommand(std::string(info.name), std::string(info.what));
     command->footer("Example:\n  " + std::string(info.example));
     commands.emplace_back(command, info.make(*command));
+    if (info.asks_server) AddServerFlags(*command, session.flags());
+    if (info.draws) AddProcessFlags(*command, session.flags());
     AddCommonFlags(*command, session.flags());
     names.push_back(info.name);
   }
 
-  const std::string_view first = argc > 1 ? argv[1] : "";
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  if (arguments.size() > 1 && arguments[0] == "help") {  // `help tensor` is `tensor --help`
+    arguments = {arguments[1], "--help"};
+  }
+  const std::string first = arguments.empty() ? "" : arguments[0];
   if (first.empty() || first == "-h" || first == "--help" || first == "help") {
     session.Print(Overview(session.out()));
     return first.empty() ? kExitUsage : kExitDone;
   }
   if (first.starts_with('-') && first != "--version") {
     return Usage(session, "a command comes first, and its flags after it, as in `weightinit plan " +
-                              std::string(first) + " …`");
+                              first + " …`");
   }
   if (!first.starts_with('-') && std::find(names.begin(), names.end(), first) == names.end()) {
-    return Usage(session, "unknown command '" + std::string(first) + "'" + Hint(first, names));
+    return Usage(session, "unknown command '" + first + "'" + Hint(first, names));
   }
 
   try {
-    app.parse(argc, argv);
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {  // --help, --version
       std::ostringstream out, err;
@@ -126,6 +138,7 @@ int Run(int argc, char** argv, Session& session) {
     std::string message = error.what();
     for (const auto& [command, unused] : commands) {
       if (command->parsed()) {
+        session.flags().json = command->count("--json") > 0;  // may come after the mistake
         message += FlagHint(*command) + "\nTry 'weightinit " + command->get_name() + " --help'.";
       }
     }
@@ -134,16 +147,26 @@ int Run(int argc, char** argv, Session& session) {
 
   for (const auto& [command, runner] : commands) {
     if (!command->parsed()) continue;
+    if (absl::Status status = session.CheckFlags(); !status.ok()) return session.Fail(status);
     const absl::StatusOr<int> code = runner->Run(session);
     return code.ok() ? *code : session.Fail(code.status());
   }
   return kExitUsage;
 }
 
+// Of stdin, stdout and stderr one may be closed (1>&-). What is opened next would take its number,
+// and what we print would go there. /dev/null, and for reading, so that writing still fails.
+void FillClosedStandardStreams() {
+  int fd = 0;
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = ::open("/dev/null", O_RDONLY);
+  if (fd >= 0) ::close(fd);
+}
+
 }  // namespace
 }  // namespace weightinit::client
 
 int main(int argc, char** argv) {
+  weightinit::client::FillClosedStandardStreams();
   // Received messages come and go in slices of 64 KiB. By default glibc gives their memory back to
   // the kernel and faults it in again, at half the throughput. All three belong together: setting
   // any one freezes the threshold above which each message of 1 MiB would be mapped on its own.

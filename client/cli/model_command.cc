@@ -5,6 +5,7 @@
 #include "client/cli/command.h"
 #include "client/cli/drawing.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/flag_value.h"
 #include "client/cli/look.h"
 #include "client/cli/message_json.h"
 #include "client/cli/output.h"
@@ -17,11 +18,14 @@ namespace {
 class ModelCommand final : public Command {
  public:
   explicit ModelCommand(CLI::App& app) {
-    spec_.AddTo(app, "a recipe or manifest (YAML, JSON), a .safetensors file, or a ready recipe");
+    spec_.AddTo(
+        app,
+        "a recipe or manifest (YAML, JSON; - is stdin), a .safetensors file, or a ready recipe");
     app.add_option("-o,--output", output_,
                    "file by extension: .safetensors, .bin (raw, in recipe order), or - (raw, to "
                    "stdout)")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->check(NonEmpty());
     app.add_option("--max-shard-size", max_shard_size_, "not supported by this version")
         ->type_name("SIZE")
         ->group("");

@@ -96,7 +96,8 @@ class StdoutOutput final : public Output, private Receiver {
     progress_.Add(static_cast<std::int64_t>(bytes.size()));
     while (!bytes.empty()) {
       const ssize_t count = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
-      if (count < 0 && errno == EINTR) continue;
+      // A pipe that nobody reads: Interrupt alone wakes us.
+      if (count < 0 && errno == EINTR) return absl::CancelledError("interrupted");
       if (count <= 0) return absl::ErrnoToStatus(count == 0 ? EIO : errno, "stdout");
       bytes = bytes.subspan(static_cast<std::size_t>(count));
     }

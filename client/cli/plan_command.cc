@@ -19,7 +19,9 @@ std::string Hex(const std::string& bytes) {
 class PlanCommand final : public Command {
  public:
   explicit PlanCommand(CLI::App& app) {
-    spec_.AddTo(app, "a recipe or manifest (YAML, JSON), a .safetensors file, or a ready recipe");
+    spec_.AddTo(
+        app,
+        "a recipe or manifest (YAML, JSON; - is stdin), a .safetensors file, or a ready recipe");
     app.add_flag("--fingerprint", fingerprint_,
                  "print the fingerprint alone: equal fingerprints, equal bits");
   }

@@ -48,6 +48,7 @@ absl::StatusOr<std::vector<CheckpointFile>> OpenCheckpoint(const std::string& pa
 }
 
 absl::StatusOr<RecipeFile> OpenRecipe(const std::string& recipe) {
+  if (recipe == "-") return LoadRecipeFile("/dev/stdin");
   std::error_code error;
   const bool directory = std::filesystem::is_directory(recipe, error);
   const bool exists = std::filesystem::exists(recipe, error);

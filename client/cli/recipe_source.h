@@ -13,8 +13,8 @@
 
 namespace weightinit::client {
 
-// Files go before ready recipes. Errors: NOT_FOUND with the nearest ready recipe; those of the
-// file.
+// "-" is stdin. Files go before ready recipes. Errors: NOT_FOUND with the nearest ready recipe;
+// those of the file.
 absl::StatusOr<RecipeFile> OpenRecipe(const std::string& recipe);
 
 bool IsSafetensorsName(const std::string& path);

@@ -8,21 +8,57 @@
 #include <utility>
 
 #include "client/cli/exit_code.h"
+#include "client/cli/flag_value.h"
 #include "client/cli/message_json.h"
 #include "client/local_backend.h"
 #include "client/printable.h"
 #include "weightinit/status.h"
 
 namespace weightinit::client {
+namespace {
+
+// gRPC takes anything for a name to look up, and looks for it as long as it is let.
+bool IsServerAddress(std::string_view target) {
+  for (const std::string_view scheme : {"unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:"}) {
+    if (target.starts_with(scheme)) return target.size() > scheme.size();
+  }
+  const std::size_t colon = target.rfind(':');
+  return colon != std::string_view::npos && colon > 0 &&
+         target.find('/') == std::string_view::npos &&
+         ParseNumber("", target.substr(colon + 1), 1, 65535).ok();
+}
+
+std::string Seconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g s", seconds);
+  return text;
+}
+
+}  // namespace
 
 Session::Session(std::stop_token stop)
     : stop_(std::move(stop)), out_(STDOUT_FILENO), err_(STDERR_FILENO) {}
+
+absl::Status Session::CheckFlags() const {
+  const RemoteOptions& remote = flags_.remote;
+  if (!remote.target.empty()) {
+    return IsServerAddress(remote.target)
+               ? absl::OkStatus()
+               : UsageError("--server: '" + remote.target +
+                            "' is not HOST:PORT, dns:///NAME:PORT or unix:/PATH");
+  }
+  const bool tls = remote.tls || !remote.ca_file.empty() || !remote.cert_file.empty() ||
+                   !remote.key_file.empty() || !remote.server_name.empty();
+  if (!tls && flags_.timeout_seconds == 0) return absl::OkStatus();
+  return UsageError(std::string(tls ? "--tls and its kin go" : "--timeout goes") +
+                    " with --server HOST:PORT (or WEIGHTINIT_SERVER)");
+}
 
 absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
   if (flags_.remote.target.empty()) {
     EngineOptions options;
     options.threads = flags_.threads;
-    return std::make_unique<LocalBackend>(options);
+    return std::make_unique<LocalBackend>(options, flags_.max_matrix_bytes);
   }
   RemoteOptions remote = flags_.remote;
   if (flags_.timeout_seconds > 0) {
@@ -52,7 +88,10 @@ void Session::Warn(std::string_view text) const {
 int Session::Fail(const absl::Status& status) const {
   // Whoever pressed Ctrl-C need not read in which step that was noticed.
   const bool interrupted = absl::IsCancelled(status) && stop_.stop_requested();
-  const std::string message = interrupted ? "interrupted" : std::string(status.message());
+  std::string message = interrupted ? "interrupted" : std::string(status.message());
+  if (absl::IsDeadlineExceeded(status) && flags_.timeout_seconds > 0) {
+    message += " (--timeout: " + Seconds(flags_.timeout_seconds) + ")";
+  }
   const std::string text =
       err_.Red("weightinit:") + " " + Printable(message, /*keep_newlines=*/true) + "\n";
   std::fflush(stdout);
@@ -74,6 +113,7 @@ absl::Status Session::Flush() const {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return absl::OkStatus();
   const int error = print_errno_ != 0 ? print_errno_ : errno != 0 ? errno : EIO;
+  if (error == EINTR && stop_.stop_requested()) return absl::CancelledError("interrupted");
   return absl::ErrnoToStatus(error, "stdout cannot be written");
 }
 

@@ -4,6 +4,7 @@
 #ifndef WEIGHTINIT_CLIENT_CLI_SESSION_H_
 #define WEIGHTINIT_CLIENT_CLI_SESSION_H_
 
+#include <cstdint>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -14,6 +15,7 @@
 #include "client/backend.h"
 #include "client/cli/terminal.h"
 #include "client/remote_backend.h"
+#include "weightinit/selection.h"
 
 namespace weightinit::client {
 
@@ -22,6 +24,7 @@ struct CommonFlags {
   RemoteOptions remote;  // an empty target: in this process
   double timeout_seconds = 0;
   int threads = 0;
+  std::int64_t max_matrix_bytes = Limits{}.max_matrix_bytes;  // in this process
   bool json = false, quiet = false;
 };
 
@@ -35,6 +38,9 @@ class Session {
   const Terminal& err() const { return err_; }
   std::stop_token stop() const { return stop_; }
   bool show_progress() const { return err_.is_terminal() && !flags_.quiet; }
+
+  // Errors (usage): a server's address that is none, flags of a server without one.
+  absl::Status CheckFlags() const;
 
   // The server that was named, or this process. Errors: those of the flags.
   absl::StatusOr<std::unique_ptr<Backend>> Connect() const;

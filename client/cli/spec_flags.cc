@@ -1,11 +1,13 @@
 #include "client/cli/spec_flags.h"
 
 #include <CLI/App.hpp>
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <utility>
 
 #include "client/cli/exit_code.h"
+#include "client/cli/flag_value.h"
 #include "client/cli/recipe_source.h"
 #include "re2/re2.h"
 #include "weightinit/status.h"
@@ -43,12 +45,18 @@ absl::StatusOr<std::vector<std::int64_t>> ParseIntegers(const std::string& flag,
   return numbers;
 }
 
-template <typename Number>
-absl::StatusOr<Number> ParseNumber(const std::string& flag, std::string_view text) {
-  Number number = 0;
-  const auto [stop, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (code == std::errc() && stop == text.data() + text.size()) return number;
-  return UsageError(flag + ": '" + std::string(text) + "' is not a number");
+// Paths of the message's fields become the flags that they are here.
+absl::Status WithFlagNames(const absl::Status& status) {
+  static const RE2 kFan(R"((?:tensor\.)?fan\.(fan|in|out|batch)_(in|out|axes))");
+  static const RE2 kOneWord(R"((?:tensor\.)?fan\.(groups|layout|transposed))");
+  std::string message(status.message());
+  RE2::GlobalReplace(&message, kFan, R"(--\1-\2)");
+  RE2::GlobalReplace(&message, kOneWord, R"(--\1)");
+  RE2::GlobalReplace(&message, ", or fan\\.fans_of", "");  // means siblings, and there are none
+  absl::Status named(status.code(), message);
+  status.ForEachPayload(
+      [&named](const auto& url, const absl::Cord& payload) { named.SetPayload(url, payload); });
+  return named;
 }
 
 }  // namespace
@@ -59,21 +67,32 @@ void SpecFlags::AddTo(CLI::App& app, const std::string& recipe_help) {
     if (takes_ == Takes::kRecipe) recipe->required();
     app.add_option("--rules", rules_,
                    "take rules, seed and generator from this recipe, and the tensors from RECIPE")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->check(NonEmpty());
     app.add_option("--only", only_, "only tensors whose whole name matches (RE2)")
-        ->type_name("REGEX");
+        ->type_name("REGEX")
+        ->check(NonEmpty());
   }
   init_.AddTo(app);
-  app.add_option("--seed", seed_, "seed, any 64-bit number [default: 0, or the recipe's]")
-      ->type_name("N");
+  AddNumber<std::uint64_t>(app, "--seed", seed_,
+                           "seed, any 64-bit number [default: 0, or the recipe's]");
   app.add_option("--generator", generator_, "where random words come from [default: philox_v1]")
-      ->type_name("NAME");
+      ->type_name("NAME")
+      ->check(NonEmpty());
   app.add_option("--dtype", dtype_,
                  takes_ == Takes::kTensor
                      ? "element type [default: float32]"
                      : "element type [default: float32]; of a recipe: of all its tensors that hold "
                        "floating-point numbers")
-      ->type_name("DTYPE");
+      ->type_name("DTYPE")
+      ->check(NonEmpty());
+  app.add_option(
+         "--slice", slice_,
+         takes_ == Takes::kTensor
+             ? "part of it, in NumPy's notation: 0:128,: or flat:0:100"
+             : "part of one tensor, in NumPy's notation: 0:128,: or flat:0:100; of a recipe: "
+               "of the one that --only leaves")
+      ->type_name("SLICE");
 
   const char* geometry = "Fan geometry";
   app.add_option("--layout", layout_, "out_in: (out, in, k…) as torch; in_out: (k…, in, out)")
@@ -87,10 +106,15 @@ void SpecFlags::AddTo(CLI::App& app, const std::string& recipe_help) {
   app.add_option("--batch-axes", batch_axes_, "axes that are neither")
       ->type_name("AXES")
       ->group(geometry);
-  app.add_option("--fan-in", fan_in_, "the input fan itself")->type_name("N")->group(geometry);
-  app.add_option("--fan-out", fan_out_, "the output fan itself")->type_name("N")->group(geometry);
-  if (takes_ == Takes::kRecipe) return;
+  AddNumber<double>(app, "--fan-in", fan_in_, "the input fan itself")->group(geometry);
+  AddNumber<double>(app, "--fan-out", fan_out_, "the output fan itself")->group(geometry);
+  if (takes_ != Takes::kRecipe) AddTensorTo(app);
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_positional()) options_.push_back(option);
+  }
+}
 
+void SpecFlags::AddTensorTo(CLI::App& app) {
   const char* tensor = "One tensor";
   app.add_option("--shape", shape_, "full shape, as in 256,128; '' is a scalar")
       ->type_name("DIMS")
@@ -101,12 +125,18 @@ void SpecFlags::AddTo(CLI::App& app, const std::string& recipe_help) {
   app.add_option("--draw-name", draw_name_, "what keys the random words instead of the name")
       ->type_name("NAME")
       ->group(tensor);
-  app.add_option("--subsequence", subsequence_, "the 64-bit subsequence itself, instead of a name")
-      ->type_name("N")
+  AddNumber<std::uint64_t>(app, "--subsequence", subsequence_,
+                           "the 64-bit subsequence itself, instead of a name")
       ->group(tensor);
-  app.add_option("--slice", slice_, "part of it, in NumPy's notation: 0:128,: or flat:0:100")
-      ->type_name("SLICE")
-      ->group(tensor);
+}
+
+absl::Status SpecFlags::CheckRecipeAlone() const {
+  for (const CLI::Option* option : options_) {
+    if (option->count() == 0) continue;
+    return UsageError(option->get_name() + " says what to draw, but nothing is drawn of " +
+                      recipe_ + " without --init or --rules: its bytes are read");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Spec> SpecFlags::Load() const {
@@ -152,8 +182,8 @@ absl::StatusOr<Spec> SpecFlags::LoadTensor() const {
 }
 
 absl::StatusOr<Spec> SpecFlags::LoadRecipe() const {
-  if (!slice_.empty() || !name_.empty() || draw_name_.has_value() || subsequence_.has_value()) {
-    return UsageError("--name, --slice, --draw-name and --subsequence go with --shape alone");
+  if (!name_.empty() || draw_name_.has_value() || subsequence_.has_value()) {
+    return UsageError("--name, --draw-name and --subsequence go with --shape alone");
   }
   absl::StatusOr<RecipeFile> file = OpenRecipe(recipe_);
   if (!file.ok()) return file.status();
@@ -178,24 +208,22 @@ absl::StatusOr<Spec> SpecFlags::LoadRecipe() const {
 
   absl::StatusOr<std::optional<FanGeometry>> fan = Fan();
   if (!fan.ok()) return fan.status();
-  if (init_.given()) {
-    absl::StatusOr<Initializer> init = init_.Parse();
-    if (!init.ok()) return init.status();
-    if (!init_.Value("scale").empty() && !init_.Takes("scale")) {
-      return UsageError("--scale goes with --shape alone");
-    }
-    // For whatever the recipe leaves open: beside rules that cover all of it, there may be nothing.
-    Rule& rule = spec.recipe.rules.emplace_back();
-    rule.name_regex = ".*";
-    rule.init = *init;
-    rule.fan = *fan;
-    rule.may_be_idle = true;
-  } else if (fan->has_value()) {
-    return UsageError("flags of fan geometry go with --init");
-  } else if (absl::StatusOr<Initializer> stray = init_.Parse();
-             !stray.ok() && ExitCodeOf(stray.status()) == kExitUsage) {
-    return stray.status();  // a parameter without --init
+  if (!init_.Value("scale").empty() && !init_.Takes("scale")) {
+    return UsageError("--scale goes with --shape, or with a method that has it");
   }
+  if (!init_.given()) {
+    if (fan->has_value()) return UsageError("flags of fan geometry go with --init");
+    if (absl::Status status = init_.CheckNoParameters(); !status.ok()) return status;
+    return spec;
+  }
+  absl::StatusOr<Initializer> init = init_.Parse();
+  if (!init.ok()) return init.status();
+  // For whatever the recipe leaves open; Resolve refuses it where that is nothing.
+  Rule& rule = spec.recipe.rules.emplace_back();
+  rule.name_regex = ".*";
+  rule.init = *init;
+  rule.fan = *fan;
+  rule.may_be_idle = true;
   return spec;
 }
 
@@ -203,12 +231,12 @@ absl::Status SpecFlags::ApplyCommon(Recipe& recipe) const {
   if (seed_.has_value()) recipe.seed = *seed_;
   if (!generator_.empty()) {
     absl::StatusOr<Generator> generator = ParseGenerator(generator_, "--generator");
-    if (!generator.ok()) return generator.status();
+    if (!generator.ok()) return AsUsageError(generator.status());
     recipe.generator = *generator;
   }
   if (dtype_.empty()) return absl::OkStatus();
-  absl::StatusOr<DType> dtype = ParseDType(dtype_);
-  if (!dtype.ok()) return FieldError("--dtype", std::string(dtype.status().message()));
+  absl::StatusOr<DType> dtype = ParseDType(dtype_, "--dtype");
+  if (!dtype.ok()) return AsUsageError(dtype.status());
   for (TensorSpec& tensor : recipe.tensors) {
     if (!tensor.dtype.has_value() || IsFloatingPoint(*tensor.dtype)) tensor.dtype = *dtype;
   }
@@ -222,7 +250,7 @@ absl::StatusOr<std::optional<FanGeometry>> SpecFlags::Fan() const {
   fan.fan_out = fan_out_;
   if (!layout_.empty()) {
     absl::StatusOr<FanLayout> layout = ParseFanLayout(layout_, "--layout");
-    if (!layout.ok()) return layout.status();
+    if (!layout.ok()) return AsUsageError(layout.status());
     fan.layout = *layout;
   }
   if (const std::string& groups = init_.Value("groups");
@@ -245,33 +273,57 @@ absl::StatusOr<std::optional<FanGeometry>> SpecFlags::Fan() const {
 }
 
 absl::StatusOr<Model> SpecFlags::Resolve(const Spec& spec) const {
-  absl::StatusOr<ModelPlan> plan =
-      spec.single_tensor
-          ? ResolveTensor(spec.recipe.tensors[0], spec.recipe.seed, spec.recipe.generator)
-          : weightinit::Resolve(spec.recipe);
-  if (!plan.ok()) return spec.single_tensor ? plan.status() : WithLines(plan.status(), spec.origin);
+  if (spec.single_tensor) {
+    absl::StatusOr<ModelPlan> plan =
+        ResolveTensor(spec.recipe.tensors[0], spec.recipe.seed, spec.recipe.generator);
+    if (!plan.ok()) return WithFlagNames(plan.status());
+    return Model{spec.recipe, *std::move(plan)};
+  }
+  absl::StatusOr<ModelPlan> plan = weightinit::Resolve(spec.recipe);
+  if (!plan.ok()) return WithLines(plan.status(), spec.origin);
+  const auto& rules = plan->coverage.rule_of_tensor;
+  const auto own = static_cast<int>(spec.origin.rules_in_file);
+  if (init_.given() && !rules.empty() &&
+      std::find(rules.begin(), rules.end(), own) == rules.end()) {
+    return absl::FailedPreconditionError(
+        "--init is used for no tensor: the recipe itself says how each of them is drawn");
+  }
   return Model{spec.recipe, *std::move(plan)};
 }
 
 absl::StatusOr<std::vector<Selection>> SpecFlags::Select(const Model& model) const {
   std::vector<Selection> selections;
-  if (!slice_.empty()) {
-    const TensorPlan& tensor = model.plan.tensors[0];
-    absl::StatusOr<Slice> slice = ParseSlice(slice_, tensor.shape, "--slice");
-    if (!slice.ok()) return slice.status();
-    selections.push_back({.name = tensor.name, .slice = *std::move(slice)});
-  }
   if (!only_.empty()) {
     const RE2 regex(only_, RE2::Quiet);
     if (!regex.ok()) return UsageError("--only: " + regex.error());
+    bool part = false;  // of some name
     for (const TensorPlan& tensor : model.plan.tensors) {
       if (RE2::FullMatch(tensor.name, regex)) selections.push_back({.name = tensor.name});
+      part = part || RE2::PartialMatch(tensor.name, regex);
     }
     if (selections.empty()) {
-      return absl::NotFoundError("--only: '" + only_ +
-                                 "' matches the whole name of no tensor; try '.*" + only_ + ".*'");
+      return absl::NotFoundError("--only: '" + only_ + "' matches the whole name of no tensor" +
+                                 (part ? "; try '.*(" + only_ + ").*'" : ""));
     }
   }
+  if (slice_.empty()) return selections;
+
+  const std::vector<TensorPlan>& tensors = model.plan.tensors;
+  if (selections.empty() && tensors.size() == 1) selections.push_back({.name = tensors[0].name});
+  if (selections.size() != 1) {
+    const std::size_t count = selections.empty() ? tensors.size() : selections.size();
+    return UsageError("--slice is part of one tensor, not of " + std::to_string(count) +
+                      "; --only picks one");
+  }
+  const auto tensor = std::find_if(tensors.begin(), tensors.end(), [&](const TensorPlan& known) {
+    return known.name == selections[0].name;
+  });
+  absl::StatusOr<Slice> slice = ParseSlice(slice_, tensor->shape, "--slice");
+  if (!slice.ok()) {
+    static const RE2 kSlice(R"((flat:)?[-+0-9:., ]*)");
+    return RE2::FullMatch(slice_, kSlice) ? slice.status() : AsUsageError(slice.status());
+  }
+  selections[0].slice = *std::move(slice);
   return selections;
 }
 

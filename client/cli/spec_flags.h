@@ -21,7 +21,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace weightinit::client {
 
@@ -44,13 +45,16 @@ class SpecFlags {
   const std::string& recipe() const { return recipe_; }
   bool has_initializers() const { return init_.given() || !rules_.empty(); }
 
+  // For what reads RECIPE and asks nothing else. Errors (usage): any other flag that was given.
+  absl::Status CheckRecipeAlone() const;
+
   // Reads files and flags. Errors: usage; those of the files.
   absl::StatusOr<Spec> Load() const;
 
   // Load and Resolve; errors name file and line.
   absl::StatusOr<Model> Resolve(const Spec& spec) const;
 
-  // What --slice or --only selects; empty: everything. Errors: usage, NOT_FOUND, those of
+  // What --only and --slice select; empty: everything. Errors: usage, NOT_FOUND, those of
   // ParseSlice.
   absl::StatusOr<std::vector<Selection>> Select(const Model& model) const;
 
@@ -58,6 +62,7 @@ class SpecFlags {
   std::string SeedText(std::uint64_t seed) const;
 
  private:
+  void AddTensorTo(CLI::App& app);
   absl::StatusOr<Spec> LoadTensor() const;
   absl::StatusOr<Spec> LoadRecipe() const;
   absl::Status ApplyCommon(Recipe& recipe) const;
@@ -73,6 +78,7 @@ class SpecFlags {
   std::string layout_, in_axes_, out_axes_, batch_axes_;
   std::optional<double> fan_in_, fan_out_;
   bool transposed_ = false;
+  std::vector<const CLI::Option*> options_;  // all of the above but RECIPE
 };
 
 }  // namespace weightinit::client

@@ -4,6 +4,7 @@
 
 #include "client/cli/command.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/flag_value.h"
 #include "client/cli/message_json.h"
 #include "client/printable.h"
 
@@ -18,7 +19,8 @@ constexpr double kProbeTimeoutSeconds = 5;
 class StatusCommand final : public Command {
  public:
   explicit StatusCommand(CLI::App& app) {
-    app.add_option("--wait", wait_seconds_, "wait up to this long for the server to serve")
+    AddNumber<double>(app, "--wait", wait_seconds_, "wait up to this long for the server to serve",
+                      0, 1e9)
         ->type_name("SECONDS");
   }
 
@@ -43,9 +45,8 @@ class StatusCommand final : public Command {
  private:
   absl::Status WaitUntilServing(Backend& backend, Session& session) const {
     constexpr auto kBetween = std::chrono::milliseconds(200);
-    const auto deadline =
-        Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                           std::chrono::duration<double>(std::max(0.0, wait_seconds_)));
+    const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                             std::chrono::duration<double>(wait_seconds_));
     while (true) {
       const absl::StatusOr<Health> health = backend.CheckHealth(session.stop());
       if (health.ok() && *health == Health::kServing) return absl::OkStatus();

@@ -3,8 +3,10 @@
 #include "client/cli/command.h"
 #include "client/cli/drawing.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/flag_value.h"
 #include "client/cli/look.h"
 #include "client/cli/message_json.h"
+#include "client/cli/output.h"
 #include "client/cli/spec_flags.h"
 
 namespace weightinit::client {
@@ -16,7 +18,8 @@ class TensorCommand final : public Command {
     spec_.AddTo(app, "");
     app.add_option("-o,--output", output_,
                    "file by extension: .npy, .safetensors, .bin (raw), or - (raw, to stdout)")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->check(NonEmpty());
   }
 
   absl::StatusOr<int> Run(Session& session) override {
@@ -29,6 +32,13 @@ class TensorCommand final : public Command {
     if (!model.ok()) return model.status();
     absl::StatusOr<std::vector<Selection>> selections = spec_.Select(*model);
     if (!selections.ok()) return selections.status();
+    if (!output_.empty()) {
+      const absl::StatusOr<OutputKind> kind = OutputKindOf(output_);
+      if (!kind.ok()) return kind.status();
+      if (*kind == OutputKind::kSafetensors && model->plan.tensors[0].name.empty()) {
+        return UsageError("--name is missing: it is what -o " + output_ + " finds the tensor by");
+      }
+    }
     return output_.empty() ? Look(session, *model, *selections)
                            : Write(session, *model, *selections);
   }

@@ -19,6 +19,15 @@ namespace {
 bool IsLower(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
 
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+// What else the file is; empty for text. yaml-cpp takes the first line of such files for all of it.
+std::string NotUtf8(std::string_view text) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) return "is UTF-16";
+  const bool binary = text.find('\0') != std::string_view::npos;
+  return binary ? "is not text but binary" : "";
+}
+
 // Thrown through yaml-cpp, which has no other way to be stopped; caught in Document::Parse.
 struct Refusal {
   int line;
@@ -171,6 +180,11 @@ absl::StatusOr<Document> Document::Parse(std::string_view text, std::string_view
                           std::to_string(text.size()) + " bytes; at most " +
                               std::to_string(kMaxFileBytes) + " are read");
   }
+  if (const std::string reason = NotUtf8(text); !reason.empty()) {
+    return document.Error(
+        1, "", reason + "; a recipe is YAML or JSON in UTF-8, a checkpoint a .safetensors file");
+  }
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   TreeBuilder builder(&document);
   try {
     std::istringstream stream{std::string(text)};
@@ -231,7 +245,9 @@ absl::Status Document::Error(int line, std::string_view field, std::string_view 
 
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, std::size_t max_bytes) {
   // Pipes are welcome: <(generate-recipe), /dev/stdin.
+  // EINTR comes from whoever wants us to end: a fifo may have no writer.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == EINTR) return absl::CancelledError(path + ": interrupted");
   if (fd < 0) return absl::ErrnoToStatus(errno, path);
   struct Closer {
     int fd;
@@ -244,7 +260,7 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, std::size_t m
   char buffer[1 << 16];
   while (true) {
     const ssize_t count = ::read(fd, buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EINTR) return absl::CancelledError(path + ": interrupted");
     if (count < 0) return absl::ErrnoToStatus(errno, path);
     if (count == 0) return text;
     if (text.size() + static_cast<std::size_t>(count) > max_bytes) {

@@ -1,6 +1,7 @@
 #include "client/formats/file_system.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -22,6 +23,7 @@ int FileSystem::RenameAt(int directory, const char* from, const char* to) {
   return ::renameat(directory, from, directory, to);
 }
 int FileSystem::UnlinkAt(int directory, const char* name) { return ::unlinkat(directory, name, 0); }
+int FileSystem::FChMod(int fd, mode_t mode) { return ::fchmod(fd, mode); }
 int FileSystem::Close(int fd) { return ::close(fd); }
 
 }  // namespace weightinit::client

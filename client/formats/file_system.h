@@ -22,6 +22,7 @@ class FileSystem {
   virtual int FSync(int fd);
   virtual int RenameAt(int directory, const char* from, const char* to);
   virtual int UnlinkAt(int directory, const char* name);
+  virtual int FChMod(int fd, mode_t mode);
   virtual int Close(int fd);
 };
 

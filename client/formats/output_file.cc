@@ -64,6 +64,8 @@ absl::Status OutputFile::Open() {
   directory_ = file_system_->Open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (directory_ < 0) return Fail(errno, "its directory cannot be opened");
 
+  mode_t mode = 0644;  // less what the umask takes away
+  bool exists = false;
   struct stat info {};
   if (file_system_->StatAt(directory_, name_.c_str(), &info, 0) == 0) {
     if (S_ISDIR(info.st_mode)) {
@@ -74,6 +76,8 @@ absl::Status OutputFile::Open() {
                                         ": is a device or pipe, which a file cannot replace; use "
                                         "-o - and redirect");
     }
+    exists = true;
+    mode = info.st_mode & 0777;
   }
 
   // An existing name is somebody else's, whoever that is: try others.
@@ -83,9 +87,11 @@ absl::Status OutputFile::Open() {
     std::string name = ".";
     name.append(name_, 0, 200).append(".weightinit-").append(RandomSuffix());
     fd_ = file_system_->OpenAt(directory_, name.c_str(),
-                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd_ >= 0) {
       temporary_ = name;
+      // What the umask took away. Some file systems have no modes to set; less is then no harm.
+      if (exists) file_system_->FChMod(fd_, mode);
       return absl::OkStatus();
     }
     if (errno != EEXIST) break;

@@ -7,7 +7,8 @@
 // Bytes go to a temporary name in the target's own directory (never through a link, never over an
 // existing file), and get the target's name by rename once they are all on the disk. Whatever
 // fails, the target is as it was and the temporary file is removed; an uncaught kill may leave a
-// file ".NAME.weightinit-…" behind, never a half target. An existing file is replaced. Guaranteed
+// file ".NAME.weightinit-…" behind, never a half target. An existing file is replaced,
+// and keeps its permissions. Guaranteed
 // after Commit has returned OK: the file survives a power cut.
 //
 // Thread-safety: Write may be called from several threads at once; the other functions not.

@@ -151,6 +151,10 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(const std::string& path)
   }
   std::uint64_t length = 0;
   for (int i = kLengthBytes - 1; i >= 0; --i) length = length << 8 | length_bytes[i];
+  char first = 0;
+  if (!read_exactly(&first, 1, kLengthBytes) || first != '{') {
+    return Invalid(path, "", "is not a safetensors file");
+  }
   if (length > kMaxSafetensorsHeaderBytes) {
     return Invalid(path, "",
                    "a header of " + std::to_string(length) + " bytes; the format allows " +

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <string>
+#include <utility>
 
 #include "lib/base/text.h"
 #include "weightinit/status.h"
@@ -35,6 +36,21 @@ constexpr auto kDTypes = [] {
   return dtypes;
 }();
 
+// Spellings that people bring along from torch and its neighbours. "FLOAT" is torch's; NumPy's
+// would be binary64.
+constexpr std::array<std::pair<std::string_view, DType>, 10> kAliases = {{
+    {"BF16", DType::kBFloat16},
+    {"FP16", DType::kFloat16},
+    {"F16", DType::kFloat16},
+    {"HALF", DType::kFloat16},
+    {"FP32", DType::kFloat32},
+    {"F32", DType::kFloat32},
+    {"FLOAT", DType::kFloat32},
+    {"FP64", DType::kFloat64},
+    {"F64", DType::kFloat64},
+    {"DOUBLE", DType::kFloat64},
+}};
+
 const Row& RowOf(DType dtype) { return kRows[static_cast<std::size_t>(dtype) - 1]; }
 
 }  // namespace
@@ -44,14 +60,19 @@ std::int64_t SizeBytes(DType dtype) { return RowOf(dtype).size_bytes; }
 bool IsFloatingPoint(DType dtype) { return RowOf(dtype).floating; }
 std::string_view Name(DType dtype) { return RowOf(dtype).name; }
 
-absl::StatusOr<DType> ParseDType(std::string_view text) {
-  const std::string upper = ToUpper(text);
+absl::StatusOr<DType> ParseDType(std::string_view text, std::string_view field) {
+  constexpr std::string_view kTorch = "TORCH.";
+  std::string upper = ToUpper(text);
+  if (upper.starts_with(kTorch)) upper.erase(0, kTorch.size());
+  for (const auto& [alias, dtype] : kAliases) {
+    if (alias == upper) return dtype;
+  }
   std::vector<std::string> names;
   for (const Row& row : kRows) {
     if (row.name == upper) return row.dtype;
     names.emplace_back(row.name);
   }
-  return FieldError("dtype", Quote(text) + " is not a dtype; allowed: " + Join(names, ", "));
+  return FieldError(field, Quote(text) + " is not a dtype; allowed: " + Join(names, ", "));
 }
 
 }  // namespace weightinit

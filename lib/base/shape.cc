@@ -18,29 +18,36 @@ std::vector<std::string_view> Split(std::string_view text, char separator) {
   }
 }
 
-absl::Status BadRange(std::string_view text, std::int64_t size, std::string_view field) {
-  return FieldError(field, Quote(text) + " is outside a dimension of size " + std::to_string(size) +
-                               "; allowed: start:stop:step with 0 ≤ start ≤ stop ≤ size (negative "
-                               "numbers count from the end), step ≥ 1");
+constexpr std::string_view kAllowedRange =
+    "; allowed: start:stop:step with 0 ≤ start ≤ stop ≤ size (negative numbers count from the "
+    "end), "
+    "step ≥ 1";
+
+absl::Status BadRange(std::string_view text, std::string_view reason, std::string_view field) {
+  return FieldError(field, Quote(text).append(" ").append(reason).append(kAllowedRange));
 }
 
 // "start:stop:step" or a single index over `size` elements.
 absl::StatusOr<Range> ParseRange(std::string_view text, std::int64_t size, std::string_view field) {
   const auto parts = Split(text, ':');
-  if (parts.size() > 3) return BadRange(text, size, field);
+  constexpr std::string_view kNoSlice = "is not a slice";
+  const std::string outside = "is outside a dimension of size " + std::to_string(size);
+  if (parts.size() > 3) return BadRange(text, kNoSlice, field);
   std::int64_t numbers[3] = {0, size, 1};
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].empty() && parts.size() > 1) continue;
     const auto number = ReadInteger(parts[i]);
-    if (!number.has_value()) return BadRange(text, size, field);
+    if (!number.has_value()) return BadRange(text, kNoSlice, field);
     numbers[i] = i < 2 && *number < 0 ? *number + size : *number;
   }
   auto [start, stop, step] = numbers;
   if (parts.size() == 1) {
-    if (start >= size) return BadRange(text, size, field);
+    if (start < 0 || start >= size) return BadRange(text, outside, field);
     stop = start + 1;
   }
-  if (start < 0 || stop < start || stop > size || step < 1) return BadRange(text, size, field);
+  if (step < 1) return BadRange(text, "has a step below 1", field);
+  if (start < 0 || start > size || stop < 0 || stop > size) return BadRange(text, outside, field);
+  if (stop < start) return BadRange(text, "stops before it starts", field);
   return Range{start, (stop - start) / step + ((stop - start) % step != 0 ? 1 : 0), step};
 }
 

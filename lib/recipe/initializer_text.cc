@@ -34,9 +34,23 @@ std::string CanonicalMethodName(std::string_view name) {
   return lower;
 }
 
-std::string CanonicalParameterName(std::string_view name) {
+bool HasParameter(const Initializer& init, std::string_view name) {
+  return std::visit(
+      [name](const auto& method) {
+        bool found = false;
+        VisitParameters(method, [&](std::string_view candidate, const auto&) {
+          found = found || candidate == name;
+        });
+        return found;
+      },
+      init);
+}
+
+// torch calls the slope `a`, and other methods' bounds too, which mean something else here.
+std::string CanonicalParameterName(std::string_view name, const Initializer& init) {
+  constexpr std::string_view kSlope = "negative_slope";
   const std::string lower = ToLower(Strip(name));
-  return lower == "a" ? "negative_slope" : lower;
+  return lower == "a" && HasParameter(init, kSlope) ? std::string(kSlope) : lower;
 }
 
 // Prints a parameter where it differs from the default.
@@ -144,8 +158,8 @@ absl::Status SetParameter(Method& method, std::string_view method_name, std::str
   const std::string path =
       std::string(field) + "." + std::string(method_name) + "." + std::string(name);
   if (!found) {
-    return FieldError(path, std::string(method_name) + " has no such parameter; allowed: " +
-                                (names.empty() ? "none" : Join(names, ", ")));
+    return FieldError(path, std::string(method_name) + " has no such parameter as " + Quote(name) +
+                                "; allowed: " + (names.empty() ? "none" : Join(names, ", ")));
   }
   if (!error.empty()) return FieldError(path, error);
   return absl::OkStatus();
@@ -163,7 +177,7 @@ absl::Status SetParameters(Initializer& init, std::string_view arguments, std::s
       return FieldError(std::string(field) + "." + std::string(method_name),
                         Quote(argument) + " is not of the form parameter=value");
     }
-    const std::string name = CanonicalParameterName(argument.substr(0, equals));
+    const std::string name = CanonicalParameterName(argument.substr(0, equals), init);
     for (const std::string& earlier : seen) {
       if (earlier == name)
         return FieldError(std::string(field) + "." + std::string(method_name) + "." + name,
@@ -178,6 +192,18 @@ absl::Status SetParameters(Initializer& init, std::string_view arguments, std::s
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+// " (write normal(std=0.02))" for "normal,std=0.02" and "normal std=0.02".
+std::string ParenthesesHint(std::string_view text) {
+  const std::size_t end = text.find_first_of(", :");
+  if (end == std::string_view::npos || text.find('=') == std::string_view::npos ||
+      text.find('(') != std::string_view::npos) {
+    return "";
+  }
+  const std::string name = CanonicalMethodName(text.substr(0, end));
+  if (!MakeMethod(name).has_value()) return "";
+  return " (write " + name + "(" + std::string(Strip(text.substr(end + 1))) + "))";
 }
 
 }  // namespace
@@ -198,8 +224,9 @@ absl::StatusOr<Initializer> ParseInitializer(std::string_view text, std::string_
     const auto nearest = Nearest(name, MethodNames(), 1);
     std::vector<std::string> names;
     for (const std::string_view method : MethodNames()) names.emplace_back(method);
-    return FieldError(field, Quote(Strip(text.substr(0, open))) + " is not an initializer" +
-                                 (nearest.empty() ? "" : " (did you mean " + nearest[0] + "?)") +
+    std::string hint = ParenthesesHint(text);
+    if (hint.empty() && !nearest.empty()) hint = " (did you mean " + nearest[0] + "?)";
+    return FieldError(field, Quote(Strip(text.substr(0, open))) + " is not an initializer" + hint +
                                  "; allowed: " + Join(names, ", "));
   }
   if (open == std::string_view::npos) return *init;

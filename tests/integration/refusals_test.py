@@ -37,6 +37,26 @@ def lines_of(value, path="", line=1):
     return lines
 
 
+def slice_text(case):
+    """A refused slice as --slice says it. None: negative numbers count from the end there, missing ranges are whole, and bytes
+    have no place.
+    """
+    if "first_byte" in case or "byte_count" in case:
+        return None
+    box = case["slice"].get("box", {}).get("dims")
+    ranges = [case["slice"]["flat"]] if box is None else box
+    if box is not None and len(box) != len(case["tensor"]["shape"]):
+        return None
+    texts = []
+    for one in ranges:
+        start, size, step = int(one.get("start", 0)), int(one.get("size", 1)), int(one.get("step", 1))
+        if min(start, size) < 0:
+            return None
+        stop = start + (size - 1) * step + 1 if "size" in one else ""
+        texts.append(f"{start}:{stop}:{step}")
+    return ("flat:" if box is None else "") + ",".join(texts)
+
+
 class RefusalsTest(harness.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -119,9 +139,11 @@ class RefusalsTest(harness.TestCase):
         self.assertEqual(int(found.group(1)), lines[place], f"{field} in {read(path).decode()}")
 
     def assertCommandRefuses(self, case, path, field, command):
-        result = cli(*command, expect=None)
+        result = cli(*command, "--json", expect=None)
         self.assertEqual(result.code, 1, result)
-        self.assertEqual(result.out, b"", result)
+        error = json.loads(result.text)["error"]
+        self.assertEqual(error["code"], case["code"], result)
+        self.assertEqual([violation["field"] for violation in error["violations"]], [field])
         self.assertIn(field + ": ", result.err)
         self.assertIn(case["message"], result.err)
         self.assertNamesTheLine(path, result.err, field)
@@ -154,6 +176,19 @@ class RefusalsTest(harness.TestCase):
             self.assertIn(case["message"], result.err)
 
         self.each_in_parallel(check)
+
+    def test_tensor_refuses_each_slice_that_its_notation_can_say(self):
+        texts = {case["name"]: slice_text(case) for case in CASES if "slice" in case}
+        said = [case for case in CASES if texts.get(case["name"]) is not None]
+        self.assertGreaterEqual(len(said), 4)
+        for case in said:
+            with self.subTest(case=case["name"]):
+                shape = ",".join(map(str, case["tensor"]["shape"]))
+                init = next(iter(case["tensor"]["init"]))
+                flags = ("--shape", shape, "--init", init, "--slice", texts[case["name"]])
+                error = json.loads(cli("tensor", *flags, "--json", expect=1).text)["error"]
+                self.assertEqual(error["code"], case["code"])
+                self.assertEqual(error["violations"][0]["field"], "--slice")
 
     def test_tensor_refuses_the_limits_of_the_process_by_name(self):
         for case in CASES:

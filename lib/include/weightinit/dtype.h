@@ -39,8 +39,11 @@ WEIGHTINIT_EXPORT bool IsFloatingPoint(DType dtype);
 // The API's spelling: "FLOAT32", "FLOAT8_E4M3FN", …
 WEIGHTINIT_EXPORT std::string_view Name(DType dtype);
 
-// The inverse of Name, in any case. Errors: INVALID_ARGUMENT, naming what is allowed.
-WEIGHTINIT_EXPORT absl::StatusOr<DType> ParseDType(std::string_view text);
+// The inverse of Name, in any case; also torch's spellings ("torch.bfloat16", "half", "float") and
+// the usual short ones ("bf16", "fp16", "f32"). Errors: INVALID_ARGUMENT at `field`, naming what is
+// allowed.
+WEIGHTINIT_EXPORT absl::StatusOr<DType> ParseDType(std::string_view text,
+                                                   std::string_view field = "dtype");
 
 }  // namespace weightinit
 

@@ -28,7 +28,11 @@ Parsed Parse(std::vector<std::string> arguments,
   SpecFlags flags(takes);
   flags.AddTo(app, "a recipe");
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
-  app.parse(arguments);
+  try {
+    app.parse(arguments);
+  } catch (const CLI::ParseError& error) {  // as main.cc does
+    return {UsageError(error.what()), {}};
+  }
   Parsed parsed{flags.Load(), {}};
   if (!parsed.spec.ok()) return parsed;
   const absl::StatusOr<Model> model = flags.Resolve(*parsed.spec);
@@ -110,18 +114,52 @@ TEST(Flags, EverythingElse) {
 }
 
 TEST(Flags, RecipesTakeSeedDtypeOnlyAndInit) {
-  const Parsed parsed = Parse({"article_net", "--seed", "7", "--dtype", "float16", "--only",
-                               "fc[12]\\.weight", "--init", "zeros"},
-                              SpecFlags::Takes::kRecipe);
+  const Parsed parsed =
+      Parse({"article_net", "--seed", "7", "--dtype", "float16", "--only", "fc[12]\\.weight"},
+            SpecFlags::Takes::kRecipe);
   ASSERT_TRUE(parsed.spec.ok()) << parsed.spec.status();
   EXPECT_EQ(parsed.spec->recipe.seed, 7u);
   for (const TensorSpec& tensor : parsed.spec->recipe.tensors) {
     EXPECT_EQ(tensor.dtype, DType::kFloat16);
   }
-  EXPECT_EQ(parsed.spec->recipe.rules.back().init, Initializer(Zeros{}));
-  EXPECT_EQ(parsed.spec->origin.rules_in_file + 1, parsed.spec->recipe.rules.size());
   ASSERT_EQ(parsed.selections.size(), 2u);
   EXPECT_EQ(parsed.selections[1].name, "fc2.weight");
+}
+
+TEST(Flags, NumbersAreReadStrictly) {
+  for (const char* flag : {"--seed", "--subsequence"}) {
+    for (const char* text : {"-1", "18446744073709551616", "010", "0x10", "1e3", "+1", " 1", ""}) {
+      const Parsed parsed = Parse({"--shape", "2", "--init", "normal", flag, text});
+      EXPECT_EQ(ExitCodeOf(parsed.spec.status()), 2) << flag << " " << text;
+      EXPECT_THAT(std::string(parsed.spec.status().message()),
+                  HasSubstr("is not a whole number from 0 to 18446744073709551615"));
+    }
+  }
+  for (const char* text : {"010", "0x10", "many", "nan", "1e400"}) {
+    const Parsed parsed = Parse({"--shape", "2,2", "--init", "lecun_normal", "--fan-in", text});
+    EXPECT_EQ(ExitCodeOf(parsed.spec.status()), 2) << text;
+  }
+  EXPECT_EQ(Tensor({"--shape", "2", "--init", "lecun_normal", "--fan-in", "99999999999999999999"})
+                .fan->fan_in,
+            1e20);
+}
+
+TEST(Flags, ASliceOfTheTensorThatOnlyLeaves) {
+  const Parsed parsed =
+      Parse({"article_net", "--only", "fc1\\.weight", "--slice", "0:2"}, SpecFlags::Takes::kRecipe);
+  ASSERT_TRUE(parsed.spec.ok()) << parsed.spec.status();
+  ASSERT_EQ(parsed.selections.size(), 1u);
+  EXPECT_EQ(parsed.selections[0].name, "fc1.weight");
+  EXPECT_TRUE(std::holds_alternative<Box>(parsed.selections[0].slice));
+}
+
+TEST(Flags, OnlySuggestsWhatWouldMatch) {
+  const auto refusal = [](const char* only) {
+    const Parsed parsed = Parse({"resnet50", "--only", only}, SpecFlags::Takes::kRecipe);
+    return std::string(parsed.spec.status().message());
+  };
+  EXPECT_THAT(refusal("fc"), HasSubstr("try '.*(fc).*'"));
+  EXPECT_THAT(refusal("nomatch.*"), ::testing::Not(HasSubstr("try")));
 }
 
 TEST(Flags, IntegerTensorsOfARecipeKeepTheirType) {
@@ -142,19 +180,38 @@ TEST(Flags, RefusalsAndTheirExitCodes) {
   const Case cases[] = {
       {{}, Takes::kTensor, 2, "--shape is missing"},
       {{"--shape", "2"}, Takes::kTensor, 2, "--init is missing"},
-      {{"--shape", "2,", "--init", "zeros", "--std", "1"}, Takes::kTensor, 1, "no such parameter"},
+      {{"--shape", "2,", "--init", "zeros", "--std", "1"}, Takes::kTensor, 2, "no such parameter"},
       {{"--shape", "2,,3", "--init", "zeros"}, Takes::kTensor, 2, "--shape: '2,,3'"},
       {{"--shape", "2;3", "--init", "zeros"}, Takes::kTensor, 2, "--shape: '2;3'"},
       {{"--shape", "-2", "--init", "zeros"}, Takes::kTensor, 1, "tensor.shape"},
-      {{"--shape", "2", "--init", "normall"}, Takes::kTensor, 1, "init"},
+      {{"--shape", "2", "--init", "normall"}, Takes::kTensor, 2, "--init: "},
       {{"--shape", "2", "--init", "normal(std=1)", "--mean", "1"}, Takes::kTensor, 2, "--mean"},
       {{"--shape", "2", "--init", "normal", "--std", "1, mean=5"}, Takes::kTensor, 2, "--std"},
       {{"--shape", "2", "--init", "normal", "--std", "-1"}, Takes::kTensor, 1, "init.normal.std"},
       {{"--shape", "2", "--init", "normal", "--scale", "x"}, Takes::kTensor, 2, "--scale"},
-      {{"--shape", "2", "--init", "normal", "--dtype", "f33"}, Takes::kTensor, 1, "--dtype"},
-      {{"--shape", "2", "--init", "normal", "--layout", "x"}, Takes::kTensor, 1, "--layout"},
+      {{"--shape", "2", "--init", "normal", "--dtype", "f33"},
+       Takes::kTensor,
+       2,
+       "--dtype: \"f33\" is not"},
+      {{"--shape", "2", "--init", "normal", "--layout", "x"}, Takes::kTensor, 2, "--layout"},
       {{"--shape", "2", "--init", "normal", "--slice", "0:3"}, Takes::kTensor, 1, "--slice"},
-      {{"--shape", "2", "--init", "normal", "--generator", "x"}, Takes::kTensor, 1, "--generator"},
+      {{"--shape", "2", "--init", "normal", "--generator", "x"}, Takes::kTensor, 2, "--generator"},
+      {{"--shape", "2", "--init", "normal", "--slice", "foo"},
+       Takes::kTensor,
+       2,
+       "--slice: \"foo\" is not a slice"},
+      {{"--shape", "2", "--init", "lecun_normal"}, Takes::kTensor, 1, "--fan-in and --fan-out"},
+      {{"--shape", "2", "--init", "lecun_normal", "--fan-in", "-1"},
+       Takes::kTensor,
+       1,
+       "--fan-in: "},
+      {{"--shape", "2", "--init", ""}, Takes::kTensor, 2, "--init"},
+      {{"resnet50", "--init", "zeros"}, Takes::kRecipe, 1, "--init is used for no tensor"},
+      {{"resnet50", "--slice", "0:1"}, Takes::kRecipe, 2, "not of 320"},
+      {{"resnet50", "--only", "fc.*", "--slice", "0:1"}, Takes::kRecipe, 2, "not of 2"},
+      {{"resnet50", "--only", "fc\\.bias", "--slice", "0:1001"}, Takes::kRecipe, 1, "--slice"},
+      {{"resnet50", "--scale", "2"}, Takes::kRecipe, 2, "--scale"},
+      {{"resnet50", "--only", "nomatch.*"}, Takes::kRecipe, 1, "name of no tensor"},
       {{}, Takes::kEither, 2, "a RECIPE or --shape is missing"},
       {{"resnet50", "--shape", "2"}, Takes::kEither, 2, "only one of them"},
       {{"resnet5"}, Takes::kRecipe, 1, "did you mean 'resnet50'?"},

@@ -106,6 +106,19 @@ TEST_F(OutputFileTest, Whole) {
   EXPECT_EQ(info.st_mode & 0777, 0644 & ~mask);
 }
 
+TEST_F(OutputFileTest, AFileThatIsReplacedKeepsItsPermissions) {
+  for (const mode_t mode : {0600, 0666, 0440}) {
+    std::ofstream(target_) << "old";
+    ASSERT_EQ(::chmod(target_.c_str(), mode), 0);
+    FileSystem real;
+    ASSERT_TRUE(WriteTarget(&real).ok());
+    struct stat info {};
+    ASSERT_EQ(::stat(target_.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, mode);
+    std::filesystem::remove(target_);
+  }
+}
+
 TEST_F(OutputFileTest, ShortWritesAreContinued) {
   FaultyFileSystem slow;
   slow.most_per_write = 1;

@@ -308,6 +308,28 @@ TEST(RecipeFile, ErrorsOfTheFileNameIt) {
   EXPECT_THAT(std::string(LoadRecipeFile("/").status().message()), StartsWith("/: is a directory"));
 }
 
+TEST(Document, WhatIsNotUtf8IsCalledSo) {
+  const auto refusal = [](std::string_view text) {
+    return std::string(Document::Parse(text, "r.yaml").status().message());
+  };
+  EXPECT_THAT(refusal({"\xff\xfe"
+                       "a\0:\0",
+                       6}),
+              StartsWith("r.yaml:1: is UTF-16"));
+  EXPECT_THAT(refusal({"\xfe\xff\0a\0:", 6}), StartsWith("r.yaml:1: is UTF-16"));
+  EXPECT_THAT(refusal({"\x93NUMPY\x01\0", 8}), StartsWith("r.yaml:1: is not text"));
+  EXPECT_THAT(refusal(""), StartsWith("r.yaml:1: the file is empty"));
+}
+
+TEST(Document, AByteOrderMarkIsNoPartOfTheText) {
+  const absl::StatusOr<Document> document = Document::Parse(
+      "\xef\xbb\xbf"
+      "a: 1\n",
+      "r.yaml");
+  ASSERT_TRUE(document.ok()) << document.status();
+  EXPECT_EQ(document->root().key(0).text(), "a");
+}
+
 TEST(Document, LineOfTheDeepestPartThatExists) {
   const absl::StatusOr<Document> document =
       Document::Parse("a:\n  - b: 1\n    camelCase:\n      - 2\n      - 3\n", "r.yaml");

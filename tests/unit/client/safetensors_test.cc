@@ -220,6 +220,14 @@ TEST_F(SafetensorsFile, RefusesHostileLengths) {
   EXPECT_EQ(ReadSafetensorsHeader("/nonexistent").status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST_F(SafetensorsFile, OtherFormatsAreNoSafetensors) {
+  for (const std::string& bytes :
+       {std::string("\x93NUMPY\x01\0v\0{'descr': '<f4'}", 25), std::string(64, '\0')}) {
+    EXPECT_THAT(std::string(ReadSafetensorsHeader(Write(bytes)).status().message()),
+                ::testing::HasSubstr("is not a safetensors file"));
+  }
+}
+
 TEST_F(SafetensorsFile, ReadsWhatTheLayoutSays) {
   const SafetensorsEntry entries[] = {{"w", DType::kBFloat16, {2, 2}}, {"b", DType::kFloat32, {2}}};
   const absl::StatusOr<SafetensorsLayout> layout = LayOutSafetensors(entries, {{"format", "pt"}});

@@ -24,6 +24,25 @@ TEST(DTypeTest, EveryNameReadsBackInAnyCase) {
   EXPECT_EQ(names.size(), AllDTypes().size());
 }
 
+TEST(DTypeTest, ShortNamesAndTorchsAreReadToo) {
+  const std::pair<const char*, DType> cases[] = {{"bf16", DType::kBFloat16},
+                                                 {"BF16", DType::kBFloat16},
+                                                 {"fp16", DType::kFloat16},
+                                                 {"half", DType::kFloat16},
+                                                 {"fp32", DType::kFloat32},
+                                                 {"float", DType::kFloat32},
+                                                 {"double", DType::kFloat64},
+                                                 {"torch.bfloat16", DType::kBFloat16},
+                                                 {"torch.float32", DType::kFloat32},
+                                                 {"torch.half", DType::kFloat16},
+                                                 {"torch.float8_e5m2", DType::kFloat8E5M2}};
+  for (const auto& [text, dtype] : cases) {
+    ASSERT_OK(ParseDType(text)) << text;
+    EXPECT_EQ(*ParseDType(text), dtype) << text;
+  }
+  EXPECT_THAT(ParseDType("torch."), IsInvalid("dtype"));
+}
+
 TEST(DTypeTest, SizesAreThoseOfTheFormats) {
   EXPECT_EQ(SizeBytes(DType::kFloat64), 8);
   EXPECT_EQ(SizeBytes(DType::kInt64), 8);
@@ -48,6 +67,7 @@ TEST(DTypeTest, FourDTypesAreNotFloating) {
 TEST(DTypeTest, AnUnknownNameIsRefusedWithTheKnownOnes) {
   EXPECT_THAT(ParseDType("float12"), IsInvalid("dtype", "\"float12\" is not a dtype"));
   EXPECT_THAT(ParseDType("float12"), IsInvalid("dtype", "FLOAT8_E5M2"));
+  EXPECT_THAT(ParseDType("float12", "--dtype"), IsInvalid("--dtype"));
   EXPECT_THAT(ParseDType(""), IsInvalid("dtype"));
   EXPECT_THAT(ParseDType("FLOAT32 "), IsInvalid("dtype"));
 }

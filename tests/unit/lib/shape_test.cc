@@ -138,6 +138,16 @@ TEST(ParseSliceTest, AnEmptyDimensionTakesTheEmptyRange) {
   EXPECT_THAT(ParseSlice("0", Shape{0}), IsInvalid("slice"));
 }
 
+TEST(ParseSliceTest, ARefusalSaysWhatIsWrong) {
+  const Shape shape{4};
+  EXPECT_THAT(ParseSlice("foo", shape), IsInvalid("slice", "\"foo\" is not a slice"));
+  EXPECT_THAT(ParseSlice("0:1:1:1", shape), IsInvalid("slice", "is not a slice"));
+  EXPECT_THAT(ParseSlice("::-1", shape), IsInvalid("slice", "has a step below 1"));
+  EXPECT_THAT(ParseSlice("3:2", shape), IsInvalid("slice", "stops before it starts"));
+  EXPECT_THAT(ParseSlice("0:5", shape), IsInvalid("slice", "outside a dimension of size 4"));
+  EXPECT_THAT(ParseSlice("-5", shape), IsInvalid("slice", "outside a dimension of size 4"));
+}
+
 struct BadSlice {
   std::string text;
   Shape shape;
