@@ -264,8 +264,7 @@ absl::StatusOr<Initializer> FromProto(const v1::Initializer& init, std::string_v
   // The oneof's field has the method's name: "tensors[3].init.sparse".
   const auto* kind = v1::Initializer::descriptor()->FindFieldByNumber(init.kind_case());
   Reader read(FieldPath(field, kind->name()));
-  Initializer result = Parameters(init, read);
-  return read.Result(std::move(result));
+  return read.Result(Parameters(init, read));
 }
 
 v1::Initializer ToProto(const Initializer& init) {

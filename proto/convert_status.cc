@@ -203,7 +203,7 @@ ErrorDetails DetailsOf(const absl::Status& status) {
     const auto payload = status.GetPayload(url);
     if (!payload.has_value()) continue;
     all.add_details()->set_type_url(url);
-    all.mutable_details(all.details_size() - 1)->set_value(std::string(*payload));
+    all.mutable_details(all.details_size() - 1)->set_value(static_cast<std::string>(*payload));
   }
   return DetailsIn(all);
 }

@@ -6,7 +6,8 @@
 #   format  clang-format               --fix formats in place
 #   shell   shellcheck
 #   proto   buf: lint, format, breaking changes since the API last landed; --fix formats in place
-#   tidy    clang-tidy over the sources of build/release (TIDY_ONLY: an extended regex of paths; TIDY_JOBS)
+#   tidy    clang-tidy over the sources of build/release (TIDY_ONLY: an extended regex of paths; TIDY_CHECKS: changes to the
+#           checks of .clang-tidy; TIDY_JOBS)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -68,7 +69,7 @@ check_tidy() {
   mapfile -t files < <(sources '*.cc' | grep -E "${TIDY_ONLY:-.}" |
     while read -r f; do ! grep -q "\"file\": \"$PWD/$f\"" build/release/compile_commands.json || echo "$f"; done)
   printf '%s\n' "${files[@]}" |
-    xargs -P "${TIDY_JOBS:-$(nproc)}" -n 1 clang-tidy -p build/release --quiet --extra-arg=-Wno-unknown-warning-option 2> >(grep -v 'warnings\? generated\|^Suppressed' >&2)
+    xargs -P "${TIDY_JOBS:-$(nproc)}" -n 1 clang-tidy -p build/release --checks="${TIDY_CHECKS-}" --quiet --extra-arg=-Wno-unknown-warning-option 2> >(grep -v 'warnings\? generated\|^Suppressed' >&2)
   echo "tidy: ${#files[@]} sources"
 }
 

@@ -23,10 +23,11 @@ RunCursor::RunCursor(const BoundSelection& selection, std::int64_t first, std::i
   inner_.position = first % inner_.size;
   index_ += inner_.position * inner_.stride;
   std::int64_t rest = first / inner_.size;
-  for (auto dim = outer_.rbegin(); dim != outer_.rend(); ++dim) {
-    dim->position = rest % dim->size;
-    index_ += dim->position * dim->stride;
-    rest /= dim->size;
+  for (std::size_t d = outer_.size(); d-- > 0;) {
+    Dim& dim = outer_[d];
+    dim.position = rest % dim.size;
+    index_ += dim.position * dim.stride;
+    rest /= dim.size;
   }
 }
 
@@ -40,11 +41,12 @@ bool RunCursor::Next(Run& run) {
   // The run ended with its row: on to the next one.
   index_ -= inner_.position * inner_.stride;
   inner_.position = 0;
-  for (auto dim = outer_.rbegin(); dim != outer_.rend(); ++dim) {
-    index_ += dim->stride;
-    if (++dim->position < dim->size) break;
-    index_ -= dim->size * dim->stride;
-    dim->position = 0;
+  for (std::size_t d = outer_.size(); d-- > 0;) {
+    Dim& dim = outer_[d];
+    index_ += dim.stride;
+    if (++dim.position < dim.size) break;
+    index_ -= dim.size * dim.stride;
+    dim.position = 0;
   }
   return true;
 }

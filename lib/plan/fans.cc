@@ -48,7 +48,8 @@ absl::StatusOr<Fans> FansOfLayout(std::span<const std::int64_t> shape, const Fan
                           std::to_string(all_groups));
   }
   const double receptive_field = Product(in_out ? shape.first(rank - 2) : shape.subspan(2));
-  const double split = static_cast<double>(all_groups / groups) * receptive_field;
+  const std::int64_t per_group = all_groups / groups;
+  const double split = static_cast<double>(per_group) * receptive_field;
   const double kept = static_cast<double>(one_group) * receptive_field;
   return geometry.transposed ? Fans{split, kept} : Fans{kept, split};
 }

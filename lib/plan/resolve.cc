@@ -111,7 +111,7 @@ absl::Status Resolver::ResolveTensorAt(std::size_t i) {
   if (*num_elements == 0) {
     method->distribution = FilledWith{0};
     tensor.why = "no elements";
-    tensor.notes.push_back("the shape has a 0: there is nothing to draw");
+    tensor.notes.emplace_back("the shape has a 0: there is nothing to draw");
   } else {
     tensor.expected = ExpectedOf(method->distribution, spec.shape);
     for (std::string& warning : RangeWarnings(method->distribution, tensor.expected, tensor.dtype))

@@ -383,7 +383,7 @@ absl::Status MethodResolver::Xavier(const Method& m, bool uniform) {
       return Error("negative_slope",
                    FormatNumber(*m.negative_slope) + "; allowed: a finite number");
     if (m.nonlinearity != Nonlinearity::kLeakyRelu)
-      result_.warnings.push_back("negative_slope is given but LEAKY_RELU alone uses it");
+      result_.warnings.emplace_back("negative_slope is given but LEAKY_RELU alone uses it");
   }
   if (input_.empty) return absl::OkStatus();
   constexpr double kTorchNegativeSlope = 0.01;
@@ -415,7 +415,7 @@ absl::Status MethodResolver::Kaiming(const Method& m, bool uniform) {
       return Error("negative_slope",
                    FormatNumber(*m.negative_slope) + "; allowed: a finite number");
     if (m.nonlinearity != Nonlinearity::kLeakyRelu)
-      result_.warnings.push_back("negative_slope is given but LEAKY_RELU alone uses it");
+      result_.warnings.emplace_back("negative_slope is given but LEAKY_RELU alone uses it");
   }
   if (input_.empty) return absl::OkStatus();
   const double gain = Gain(m.nonlinearity, m.negative_slope.value_or(0.0));

@@ -124,6 +124,7 @@ std::optional<Initializer> MakeMethod(std::string_view name) {
 
 std::vector<std::string_view> MethodNames() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kMethods));
   for (const MethodRow& row : kMethods) names.push_back(row.name);
   return names;
 }

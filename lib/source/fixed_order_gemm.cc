@@ -273,8 +273,8 @@ std::span<const QrKernels* const> AllQrKernels() {
 }
 
 const QrKernels& BestQrKernels() {
-  static const QrKernels& kBest = Choose();
-  return kBest;
+  static const QrKernels& best = Choose();
+  return best;
 }
 
 }  // namespace weightinit

@@ -14,6 +14,7 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <type_traits>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -316,7 +317,8 @@ class Factorization {
   // longer needed.
   T* StripOfQ(std::int64_t s) const { return reinterpret_cast<T*>(Strip64(s)); }
   std::int64_t StrideOfQ() const {
-    return sizes_.stride * static_cast<std::int64_t>(sizeof(double) / sizeof(T));
+    constexpr int kPerDouble = std::is_same_v<T, double> ? 1 : 2;
+    return sizes_.stride * kPerDouble;
   }
   T* Reflectors() const { return reinterpret_cast<T*>(memory_ + offsets_.reflectors); }
   T* Factors(std::int64_t panel) const {
@@ -462,11 +464,10 @@ constexpr std::int64_t kHugePage = std::int64_t{1} << 21;
 
 void AdviseHugePages(void* memory, std::int64_t bytes) {
   // madvise takes whole pages alone; those at the ends are shared with other allocations.
-  constexpr std::uintptr_t kPage = 4096;
-  const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + kPage - 1) / kPage * kPage;
-  const auto end = (reinterpret_cast<std::uintptr_t>(memory) + static_cast<std::uintptr_t>(bytes)) /
-                   kPage * kPage;
-  static_cast<void>(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE));
+  constexpr std::size_t kPage = 4096;
+  auto space = static_cast<std::size_t>(bytes);
+  if (std::align(kPage, kPage, memory, space) != nullptr)
+    static_cast<void>(madvise(memory, space / kPage * kPage, MADV_HUGEPAGE));
 }
 #endif
 

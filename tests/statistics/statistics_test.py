@@ -174,8 +174,8 @@ class StatisticsTest(unittest.TestCase):
         z = np.sort(rng.standard_normal(10**6))
         self.assertGreater(kolmogorov_smirnov(special.ndtr(z)), 1e-3)
         self.assertGreater(anderson_darling(z), 1e-3)
-        self.assertLess(kolmogorov_smirnov(special.ndtr(z * 1.02)), ALARM)
-        self.assertLess(anderson_darling(z * 1.01), ALARM)
+        self.assertLess(kolmogorov_smirnov(special.ndtr(z + 0.01)), ALARM)
+        self.assertLess(anderson_darling(z + 0.01), ALARM)
         self.assertLess(anderson_darling(np.clip(z, -3, 3)), ALARM)
 
 
