@@ -176,7 +176,7 @@ class StatisticsTest(unittest.TestCase):
         self.assertGreater(anderson_darling(z), 1e-3)
         self.assertLess(kolmogorov_smirnov(special.ndtr(z + 0.01)), ALARM)
         self.assertLess(anderson_darling(z + 0.01), ALARM)
-        self.assertLess(anderson_darling(np.clip(z, -3, 3)), ALARM)
+        self.assertLess(anderson_darling(np.clip(z, -2.5, 2.5)), ALARM)
 
 
 if __name__ == "__main__":
