@@ -1,4 +1,4 @@
-# What can be done here: `make help`. Two variables: PRESET (release, debug, asan, tsan), JOBS.
+# What can be done here: `make help`. Two variables: PRESET (release, debug, asan, tsan, aarch64), JOBS.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -13,7 +13,7 @@ CTEST = ctest --preset $(1) --parallel $(JOBS) $(CTEST_FLAGS)
 
 .PHONY: help
 help: ## Print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Use ---------------------------------------------------------------------------------------------
 
@@ -39,7 +39,7 @@ test: install-build install-test .venv/ready ## Install what is missing, build, 
 	@$(call CTEST,$(PRESET)) --label-exclude slow
 
 .PHONY: test-slow
-test-slow: install-build install-test .venv/ready ## Run the tests labelled slow (none at present)
+test-slow: install-build install-test .venv/ready ## Run the long tests: every instruction set on 10^8 elements, long statistics
 	@$(MAKE) build
 	@$(call CTEST,$(PRESET)) --label-regex slow
 
@@ -74,15 +74,30 @@ format: install-lint ## Format C++ and the API in place
 	@scripts/lint.sh --fix format proto
 
 .PHONY: bench
-bench: install-build ## Build and run the benchmarks
+bench: install-build install-test install-bench ## Measure the engine beside memory, NumPy and torch: bench/RESULTS.md (BENCH_FLAGS)
 	@$(MAKE) build PRESET=release
-	@shopt -s nullglob; for program in build/release/bin/*_benchmark; do \
-	  echo "== $$program"; "$$program" $(BENCH_FLAGS) || exit; done
+	@$(PYTHON) bench/run.py --write $(BENCH_FLAGS)
+
+.PHONY: statistics
+statistics: install-build install-test .venv/ready ## Test 10^9 normals and the tails of 10^11 (minutes)
+	@$(MAKE) build PRESET=release
+	@$(call CTEST,release) --label-regex statistics --verbose
+
+.PHONY: dieharder
+dieharder: install-build install-dieharder ## Run dieharder on raw words: one sequence, and many interleaved (hours; DIEHARDER_FLAGS)
+	@$(MAKE) build PRESET=release
+	@tests/statistics/dieharder.sh build/release/bin/words $(DIEHARDER_FLAGS)
+
+.PHONY: test-aarch64
+test-aarch64: install-build ## Build the library for 64-bit ARM and run its tests under qemu
+	@scripts/install_aarch64.sh
+	@$(MAKE) build PRESET=aarch64
+	@$(call CTEST,aarch64) --label-exclude 'slow|parity|install|architecture|statistics'
 
 # Packages ----------------------------------------------------------------------------------------
 
-.PHONY: install-build install-test install-lint
-install-build install-test install-lint: install-%:
+.PHONY: install-build install-test install-lint install-bench install-dieharder
+install-build install-test install-lint install-bench install-dieharder: install-%:
 	@scripts/install_packages.sh $*
 install-lint: node_modules/.package-lock.json
 

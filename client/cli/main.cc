@@ -112,6 +112,8 @@ int Run(int argc, char** argv, Session& session) {
   if (arguments.size() > 1 && arguments[0] == "help") {  // `help tensor` is `tensor --help`
     arguments = {arguments[1], "--help"};
   }
+  // Mistakes are told as JSON too, whatever they keep from being read.
+  session.flags().json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
   const std::string first = arguments.empty() ? "" : arguments[0];
   if (first.empty() || first == "-h" || first == "--help" || first == "help") {
     session.Print(Overview(session.out()));
@@ -138,7 +140,6 @@ int Run(int argc, char** argv, Session& session) {
     std::string message = error.what();
     for (const auto& [command, unused] : commands) {
       if (command->parsed()) {
-        session.flags().json = command->count("--json") > 0;  // may come after the mistake
         message += FlagHint(*command) + "\nTry 'weightinit " + command->get_name() + " --help'.";
       }
     }

@@ -22,8 +22,8 @@ class MethodResolver {
   MethodResolver(const MethodInput& input, std::string_view method)
       : input_(input), field_(input.init_field + "." + std::string(method)), method_(method) {}
 
-  absl::Status operator()(const Zeros&) { return Fill(0.0, "0"); }
-  absl::Status operator()(const Ones&) { return Fill(1.0, "1"); }
+  absl::Status operator()(const Zeros&) { return Fill(0.0, "always 0"); }
+  absl::Status operator()(const Ones&) { return Fill(1.0, "always 1"); }
   absl::Status operator()(const Constant& m) {
     if (!m.value.has_value()) return Error("value", "missing; allowed: a number");
     if (const auto status = CheckScale(); !status.ok()) return status;

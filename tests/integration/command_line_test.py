@@ -112,9 +112,11 @@ class RefusalTest(harness.TestCase):
             error = json.loads(cli(*TENSOR, *flags, expect=2).text)["error"]
             self.assertEqual(error["code"], "INVALID_ARGUMENT")
             self.assertIn("--seed", error["message"])
+        self.assertIn("tensor", json.loads(cli("tensr", "--json", expect=2).text)["error"]["message"])
 
 
 class FileTest(harness.TestCase):
+
     def test_flags_of_drawing_beside_a_file_that_is_read(self):
         path = self.path("net.safetensors")
         cli("model", "article_net", "-o", path)

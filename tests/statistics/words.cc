@@ -5,6 +5,7 @@
 //   words interleaved names         the same of 256 names that differ in their last characters
 //
 // Sequences that are fine alone may still be alike: numpy#16313 shows it of adjacent seeds.
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -58,5 +59,6 @@ int main(int argc, char** argv) {
     std::cerr << "usage: words SEED NAME | words interleaved seeds | words interleaved names\n";
     return 2;
   }
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes is the usual end
   weightinit::WriteWithoutEnd(weightinit::StreamsOf(argv[1], argv[2]));
 }
