@@ -22,7 +22,7 @@ HWY_INLINE void NormalPairs(const V32 (&w0)[n], const V32 (&w1)[n], Several<n>& 
   const DF32 df;
   Several<n> u, radius, phi, square, sine, cosine;
   V32 turned[n];
-#pragma GCC unroll 4
+#pragma GCC unroll 16
   for (int i = 0; i < n; ++i) {
     // (m + 1/2) 2^-8 of a byte m: written as the mantissa of a number in [1, 2), which is then
     // moved, exactly.
@@ -44,7 +44,7 @@ HWY_INLINE void NormalPairs(const V32 (&w0)[n], const V32 (&w1)[n], Several<n>& 
   Horner<n>(kCosine, square, cosine);
 
   const V32 sign = hn::Set(d32, 0x80000000);
-#pragma GCC unroll 4
+#pragma GCC unroll 16
   for (int i = 0; i < n; ++i) {
     sine[i] = hn::Mul(phi[i], sine[i]);
     const V32 twice = hn::Add(turned[i], turned[i]);
@@ -60,7 +60,7 @@ void Normal(Stream stream, const Affine32& affine, std::uint64_t first_index, st
             DType dtype, std::byte* out) {
   const VF32 offset = Constant(affine.offset), scale = Constant(affine.scale);
   WithOutput(dtype, out, [&]<class Output>(Output, typename Output::Element* to) HWY_ATTR {
-    ForEachState<Output, 2>(stream, kValuePlane, first_index, count, to,
+    ForEachState<Output, 6>(stream, kValuePlane, first_index, count, to,
                             [&]<int n>(const V32(&even)[n], const V32(&odd)[n], Several<n>& first,
                                        Several<n>& second) HWY_ATTR {
                               NormalPairs<n>(even, odd, first, second);

@@ -19,12 +19,12 @@ template <int n>
 HWY_INLINE void UpperQuantile(const Several<n>& q, Several<n>& z) {
   const DF32 df;
   Several<n> v, polynomial;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < n; ++i) {
     v[i] = hn::Sub(hn::Sqrt(hn::Sub(q[i], hn::Mul(q[i], q[i]))), Constant(kCentreShift));
   }
   Horner<n>(kCentre, v, polynomial);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < n; ++i) {
     z[i] = hn::Mul(hn::Sub(Constant(0.5f), q[i]), polynomial[i]);
     const auto in_tail = hn::Lt(q[i], Constant(kTailBelow));
@@ -59,7 +59,7 @@ class TruncatedZ {
     const DF32 df;
     Several<n> q;
     V32 sign[n];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < n; ++i) {
       const auto is_upper = hn::Gt(words[i], last_lower_);
       const V32 u = hn::Xor(words[i], hn::IfThenElse(is_upper, flip_upper_, flip_lower_));
@@ -68,7 +68,7 @@ class TruncatedZ {
       sign[i] = hn::IfThenElse(is_upper, sign_upper_, sign_lower_);
     }
     UpperQuantile<n>(q, z);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < n; ++i) {
       z[i] = hn::Min(hn::Max(hn::Xor(z[i], hn::BitCast(df, sign[i])), a_), b_);
     }
@@ -85,7 +85,7 @@ void TruncatedNormal(Stream stream, const TruncatedNormalParams& params, const A
   const VF32 low = Constant(affine.low), high = Constant(affine.high);
   const TruncatedZ truncated_z(params);
   WithOutput(dtype, out, [&]<class Output>(Output, typename Output::Element* to) HWY_ATTR {
-    ForEachState<Output, 2>(stream, kValuePlane, first_index, count, to,
+    ForEachState<Output, 4>(stream, kValuePlane, first_index, count, to,
                             [&]<int n>(const V32(&even)[n], const V32(&odd)[n], Several<n>& first,
                                        Several<n>& second) HWY_ATTR {
                               V32 words[2 * n];

@@ -79,12 +79,12 @@ using Several = VF32[n];
 
 template <int n, std::size_t size>
 HWY_INLINE void Horner(const float (&coefficients)[size], const Several<n>& x, Several<n>& sum) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < n; ++i) sum[i] = Constant(coefficients[0]);
 #pragma GCC unroll 16
   for (std::size_t j = 1; j < size; ++j) {
     const VF32 c = Constant(coefficients[j]);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < n; ++i) sum[i] = hn::Add(hn::Mul(sum[i], x[i]), c);
   }
 }
@@ -96,7 +96,7 @@ HWY_INLINE void SqrtMinusTwoLog(const Several<n>& u, Several<n>& result) {
   constexpr std::uint32_t kLowBits = 0x3F280000;
   static_assert(kLogLow == 0.65625f);  // whose bits these are
   Several<n> f, e, polynomial;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < n; ++i) {
     const V32 offset = hn::Sub(hn::BitCast(d32, u[i]),
                                hn::Set(d32, kLowBits + (static_cast<std::uint32_t>(scale) << 23)));
@@ -109,7 +109,7 @@ HWY_INLINE void SqrtMinusTwoLog(const Several<n>& u, Several<n>& result) {
                    Constant(kMinusTwoLn2 * 0x1p-23f));
   }
   Horner<n>(kLog, f, polynomial);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int i = 0; i < n; ++i) result[i] = hn::Sqrt(hn::Add(hn::Mul(f[i], polynomial[i]), e[i]));
 }
 
@@ -154,7 +154,7 @@ class Philox {
     const V32 m0 = hn::BitCast(d32, hn::Set(d64, kMultiplier0));
     const V32 m1 = hn::BitCast(d32, hn::Set(d64, kMultiplier1));
     V64 p0[states], p1[states];
-#pragma GCC unroll 4
+#pragma GCC unroll 16
     for (int i = 0; i < states; ++i) {
       // Rounds 1 to 3 without what is constant.
       c3[i] = hn::MulEven(hn::BitCast(d32, blocks[i]), m0);
@@ -169,9 +169,9 @@ class Philox {
       c1[i] = p1[i];
       c3[i] = p0[i];
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 3; r < 9; ++r) {
-#pragma GCC unroll 4
+#pragma GCC unroll 16
       for (int i = 0; i < states; ++i) {
         p0[i] = hn::MulEven(hn::BitCast(d32, c0[i]), m0);
         p1[i] = hn::MulEven(hn::BitCast(d32, c2[i]), m1);
@@ -183,7 +183,7 @@ class Philox {
     }
     // The last round puts its words where they are wanted: c0 and c2 into `even`, c1 and c3 into
     // `odd`, the first of each in the low halves.
-#pragma GCC unroll 4
+#pragma GCC unroll 16
     for (int i = 0; i < states; ++i) {
       p0[i] = hn::MulEven(hn::BitCast(d32, c0[i]), m0);
       p1[i] = hn::MulEven(hn::BitCast(d32, c2[i]), m1);
@@ -228,7 +228,7 @@ HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index
     philox.Draw(counters, even, odd);
     typename Output::V first[n], second[n];
     values(even, odd, first, second);
-#pragma GCC unroll 4
+#pragma GCC unroll 16
     for (int i = 0; i < n; ++i) {
       Output::Store(first[i], second[i], to + static_cast<std::size_t>(i) * state_size);
     }
@@ -248,29 +248,31 @@ HWY_INLINE void ForEachState(Stream stream, int plane, std::uint64_t first_index
     V64 blocks = hn::Add(hn::Set(d64, static_cast<std::uint32_t>(block)), order);
     const V64 step = hn::Set(d64, lanes);
     block += until;  // used only if another turn follows
-    // The ragged ends go through a buffer, with the same operations.
-    const auto ragged = [&]() HWY_ATTR {
+    // One state at a time where fewer are left; the ragged ends go through a buffer, with the same
+    // operations.
+    const auto single = [&]() HWY_ATTR {
       const V64 counters[1] = {blocks};
+      const bool whole = skip == 0 && n >= state_size;
       T buffer[4 * hn::MaxLanes(d64)];
-      draw(philox, counters, buffer);
+      draw(philox, counters, whole ? out : buffer);
       const std::size_t part = n < state_size - skip ? n : state_size - skip;
-      std::memcpy(out, buffer + skip, part * sizeof(T));
+      if (!whole) std::memcpy(out, buffer + skip, part * sizeof(T));
       out += part;
       n -= part;
       skip = 0;
       blocks = hn::Add(blocks, step);
     };
-    if (skip != 0) ragged();
+    if (skip != 0) single();
     for (; n >= kStates * state_size; n -= kStates * state_size, out += kStates * state_size) {
       V64 counters[kStates];
-#pragma GCC unroll 4
+#pragma GCC unroll 16
       for (V64& counter : counters) {
         counter = blocks;
         blocks = hn::Add(blocks, step);
       }
       draw(philox, counters, out);
     }
-    while (n > 0) ragged();
+    while (n > 0) single();
   }
 }
 

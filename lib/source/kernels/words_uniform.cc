@@ -12,7 +12,7 @@ HWY_BEFORE_NAMESPACE();
 namespace weightinit::kernels::HWY_NAMESPACE {
 
 void Words(Stream stream, int plane, std::uint64_t first_index, std::span<std::uint32_t> out) {
-  ForEachState<Output32<std::uint32_t>, 3>(
+  ForEachState<Output32<std::uint32_t>, 6>(
       stream, plane, first_index, static_cast<std::int64_t>(out.size()), out.data(),
       []<int n>(const V32(&even)[n], const V32(&odd)[n], V32(&first)[n], V32(&second)[n]) HWY_ATTR {
         for (int i = 0; i < n; ++i) {
@@ -49,7 +49,7 @@ void UniformWith(Stream stream, const Affine32& affine, std::uint64_t first_inde
     }
   };
   WithOutput(dtype, out, [&]<class Output>(Output, typename Output::Element* to) HWY_ATTR {
-    ForEachState<Output, 3>(stream, kValuePlane, first_index, count, to,
+    ForEachState<Output, 6>(stream, kValuePlane, first_index, count, to,
                             [&]<int n>(const V32(&even)[n], const V32(&odd)[n], VF32(&first)[n],
                                        VF32(&second)[n]) HWY_ATTR {
                               for (int i = 0; i < n; ++i) {
