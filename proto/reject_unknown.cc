@@ -57,6 +57,7 @@ class Search {
     const bool is_message = field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
     const bool is_enum = field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM;
     if (!is_message && !is_enum) return;
+    if (IsMapOfPlainValues(field)) return;
     if (!field.is_repeated()) {
       if (is_message) {
         Visit(reflection.GetMessage(message, &field), path);
@@ -73,6 +74,13 @@ class Search {
         CheckEnum(field, reflection.GetRepeatedEnumValue(message, &field, i), Element(path, i));
       }
     }
+  }
+
+  // Which holds nothing unknown, and which reflection would copy into a list.
+  static bool IsMapOfPlainValues(const FieldDescriptor& field) {
+    if (!field.is_map()) return false;
+    const auto type = field.message_type()->map_value()->cpp_type();
+    return type != FieldDescriptor::CPPTYPE_MESSAGE && type != FieldDescriptor::CPPTYPE_ENUM;
   }
 
   void CheckEnum(const FieldDescriptor& field, int value, const std::string& path) {
