@@ -49,7 +49,7 @@ sanitize: ## Run the tests with AddressSanitizer and UBSan, then with ThreadSani
 	@$(MAKE) sanitize-tsan
 
 # What other tests compare (numbers with peers, files of an installation) is the same in every build. Kernels have no threads.
-sanitize-asan: SUBSET = --label-exclude 'slow|no-asan|parity|install|architecture'
+sanitize-asan: SUBSET = --label-exclude 'slow|no-asan|parity|install|architecture|statistics'
 sanitize-tsan: SUBSET = --label-exclude 'slow|no-tsan' --label-regex 'lib|unit|integration'
 
 .PHONY: sanitize-asan sanitize-tsan
