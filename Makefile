@@ -48,9 +48,10 @@ sanitize: ## Run the tests with AddressSanitizer and UBSan, then with ThreadSani
 	@$(MAKE) sanitize-asan
 	@$(MAKE) sanitize-tsan
 
+TSAN_LABELS ?= lib|unit|integration
 # What other tests compare (numbers with peers, files of an installation) is the same in every build. Kernels have no threads.
 sanitize-asan: SUBSET = --label-exclude 'slow|no-asan|parity|install|architecture|statistics'
-sanitize-tsan: SUBSET = --label-exclude 'slow|no-tsan' --label-regex 'lib|unit|integration'
+sanitize-tsan: SUBSET = --label-exclude 'slow|no-tsan' --label-regex '$(TSAN_LABELS)'
 
 .PHONY: sanitize-asan sanitize-tsan
 sanitize-asan sanitize-tsan: sanitize-%: install-build install-test .venv/ready
