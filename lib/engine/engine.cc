@@ -18,22 +18,27 @@ namespace {
 // What one task of the pool draws: long enough that handing it out costs nothing, short enough to
 // spread and to cancel.
 constexpr std::int64_t kElementsPerTask = std::int64_t{1} << 16;
-// What is drawn before a sink looks at it: at most 64 KiB, so that it is still in a near cache.
-constexpr std::int64_t kElementsPerPiece = std::int64_t{1} << 13;
+// What is drawn before a sink looks at it, so that it is still in a near cache: less where the sink
+// keeps none of it and it is drawn to the same place again and again.
+constexpr std::int64_t kElementsPerPiece = std::int64_t{1} << 14;
+constexpr std::int64_t kElementsOfScratch = std::int64_t{1} << 13;
 constexpr std::size_t kMaxElementBytes = 8;
 
 // Draws elements [first, first + count) of a selection.
 void DrawPart(const Source& source, const BoundSelection& selection, std::int64_t first,
               std::int64_t count, Sink& sink) {
-  alignas(64) std::array<std::byte, kElementsPerPiece * kMaxElementBytes> scratch;
+  alignas(64) std::array<std::byte, kElementsOfScratch * kMaxElementBytes> scratch;
   RunCursor cursor(selection, selection.first + first, count);
   std::int64_t offset = first;
   for (Run run; cursor.Next(run);) {
     for (std::int64_t done = 0; done < run.count;) {
-      const std::int64_t n = std::min(run.count - done, kElementsPerPiece);
+      std::int64_t n = std::min(run.count - done, kElementsPerPiece);
       const std::int64_t index = run.index + done * run.stride;
       std::byte* destination = sink.Destination(offset, n);
-      if (destination == nullptr) destination = scratch.data();
+      if (destination == nullptr) {
+        destination = scratch.data();
+        n = std::min(n, kElementsOfScratch);
+      }
       source.Draw(index, run.stride, n, selection.dtype, destination);
       sink.Take(
           {.offset = offset,
