@@ -111,7 +111,7 @@ class TorchDistributionTest(unittest.TestCase):
         self.assertLess(np.abs(q.T @ q - np.eye(120)).max(), 1e-5)
 
     def test_sparse(self):
-        for rows, cols, sparsity in [(1000, 400, 0.1), (501, 300, 0.9), (10, 7, 0.25), (3, 5, 0), (3, 5, 1), (7, 7, 0.3)]:
+        for rows, cols, sparsity in [(1000, 1120, 0.1), (501, 300, 0.9), (10, 7, 0.25), (3, 5, 0), (3, 5, 1), (7, 7, 0.3)]:
             with self.subTest(rows=rows, cols=cols, sparsity=sparsity):
                 ours = self.ours([rows, cols], "sparse", {"sparsity": sparsity, "std": 0.5})
                 torchs = self.torchs([rows, cols], init.sparse_, sparsity=sparsity, std=0.5)
