@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import unittest
 
 SKIPPED = 77
 
@@ -64,3 +65,15 @@ class Probe:
         self._process.stdout.close()
         if self._process.wait() != 0:
             raise RuntimeError("plan_probe failed")
+
+
+class ProbeTest(unittest.TestCase):
+    """Tests that share one probe."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.probe = Probe()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.probe.close()

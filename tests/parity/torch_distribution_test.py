@@ -8,7 +8,7 @@ that differ by 0.005 anywhere in their distribution functions. Needs python3-tor
 import math
 import unittest
 
-from probe import Probe, need
+from probe import ProbeTest, need
 
 np = need("numpy")
 torch = need("torch")
@@ -30,15 +30,7 @@ def ks_threshold(n, m):
     return math.sqrt(-math.log(FALSE_ALARM_RATE / 2) / 2 * (n + m) / (n * m))
 
 
-class TorchDistributionTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.probe = Probe()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.probe.close()
-
+class TorchDistributionTest(ProbeTest):
     def ours(self, shape, method, parameters=None, seed=1, dtype="FLOAT32"):
         data, _ = self.probe.values({"name": "w", "shape": shape, "dtype": dtype, "init": {method: parameters or {}}},
                                     seed)

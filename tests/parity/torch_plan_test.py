@@ -9,7 +9,7 @@ import random
 import unittest
 from unittest import mock
 
-from probe import Probe, need
+from probe import ProbeTest, need
 
 torch = need("torch")
 init = torch.nn.init
@@ -41,15 +41,7 @@ def ulps(a, b):
     return 0 if a == b else abs(a - b) / math.ulp(max(abs(a), abs(b)))
 
 
-class TorchPlanTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.probe = Probe()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.probe.close()
-
+class TorchPlanTest(ProbeTest):
     def assert_equal_numbers(self, plan, expected, case):
         kind, first, second = expected
         names = ("mean", "std") if kind == "normal" else ("low", "high")

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import unittest
 
-from probe import Probe, need
+from probe import ProbeTest, need
 
 np = need("numpy")
 special = need("scipy.special")
@@ -86,15 +86,7 @@ def expected_rounding_bias(dtype):
     return float(np.sum(values * 2 * (special.ndtr(-edges[:-1]) - special.ndtr(-edges[1:]))) - np.sqrt(2 / np.pi))
 
 
-class StatisticsTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.probe = Probe()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.probe.close()
-
+class StatisticsTest(ProbeTest):
     def draw(self, seed, name, dtype="FLOAT32"):
         tensor = {"name": name, "shape": [OPTIONS.draws], "dtype": dtype, "init": {"normal": {}}}
         return self.probe.values(tensor, seed)[0]
