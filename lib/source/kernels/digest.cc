@@ -37,48 +37,20 @@ class MultiplierBy {
   V64 b_, high_;
 };
 
-// A 64-bit lane of memory holds several elements. Gives those at one place of each lane, moved to
-// the low end.
-template <class Element>
-class ElementsOfLanes {
- public:
-  static constexpr int kPerLane = 8 / sizeof(Element);
-  using D = hn::ScalableTag<Element>;
-
-  HWY_INLINE ElementsOfLanes() {
-#if HWY_TARGET == HWY_AVX3
-    constexpr int kBits = 8 * sizeof(Element);
-    low_ = hn::MaskFromVec(hn::BitCast(D(), hn::Set(D64(), ~std::uint64_t{0} >> (64 - kBits))));
-#endif
-  }
-
-  template <int place>
-  HWY_INLINE V64 Load(const Element* lanes) const {
-    if constexpr (kPerLane == 1) {
-      return hn::LoadU(D64(), lanes);
-    } else {
-#if HWY_TARGET == HWY_AVX3  // the load itself leaves out the others
-      return hn::BitCast(D64(), hn::MaskedLoad(low_, D(), lanes + place));
-#else
-      constexpr int kBits = 8 * sizeof(Element);
-      const V64 moved = hn::ShiftRight<place * kBits>(hn::BitCast(D64(), hn::LoadU(D(), lanes)));
-      return place == kPerLane - 1
-                 ? moved
-                 : hn::And(moved, hn::Set(D64(), (std::uint64_t{1} << kBits) - 1));
-#endif
-    }
-  }
-
- private:
-#if HWY_TARGET == HWY_AVX3
-  hn::Mask<D> low_;
-#endif
-};
+// A 64-bit lane of memory holds several elements. That at one place of each, moved to the low end.
+template <class Element, int place>
+HWY_INLINE V64 ElementsOf(V64 lanes) {
+  constexpr int kBits = 8 * sizeof(Element);
+  const V64 moved = hn::ShiftRight<place * kBits>(lanes);
+  return (place + 1) * kBits == 64
+             ? moved
+             : hn::And(moved, hn::Set(D64(), (std::uint64_t{2} << (kBits - 1)) - 1));
+}
 
 template <class Element>
 std::uint64_t DigestOfElements(std::uint64_t position, std::uint64_t step, const std::byte* values,
                                std::size_t count) {
-  constexpr int kPerLane = ElementsOfLanes<Element>::kPerLane;
+  constexpr int kPerLane = 8 / sizeof(Element);
   constexpr int kVectors = kPerLane < 4 ? 4 / kPerLane : 1;
   constexpr int kChains = kVectors * kPerLane;  // that hide each other's latency
   const D64 d64;
@@ -95,15 +67,16 @@ std::uint64_t DigestOfElements(std::uint64_t position, std::uint64_t step, const
     at[c] = hn::Load(d64, starts);
     sums[c] = hn::Zero(d64);
   }
-  const ElementsOfLanes<Element> elements;
+  const hn::ScalableTag<Element> elements;
   const V64 advance = hn::Set(d64, per_turn * step);
   std::size_t done = 0;
   for (; done + per_turn <= count; done += per_turn) {
     V64 z[kChains];
     const auto* const from = reinterpret_cast<const Element*>(values + done * sizeof(Element));
     const auto add_elements = [&]<std::size_t... c>(std::index_sequence<c...>) HWY_ATTR {
-      ((z[c] = hn::Add(
-            at[c], elements.template Load<c % kPerLane>(from + c / kPerLane * lanes * kPerLane))),
+      ((z[c] =
+            hn::Add(at[c], ElementsOf<Element, c % kPerLane>(hn::BitCast(
+                               d64, hn::LoadU(elements, from + c / kPerLane * lanes * kPerLane))))),
        ...);
     };
     add_elements(std::make_index_sequence<kChains>());

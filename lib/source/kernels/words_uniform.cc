@@ -1,4 +1,6 @@
 // Words, and the uniform distribution.
+#include <cmath>
+
 #include "lib/source/kernels/highway_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -22,26 +24,43 @@ void Words(Stream stream, int plane, std::uint64_t first_index, std::span<std::u
       });
 }
 
-// Whether t's power of two may be moved into the scale, and no value can leave the bounds: rounding
-// keeps order, so where the largest |t| stays within them, all do.
-bool IsPlain(const Affine32& affine) {
+// How offset + scale·t may be computed without changing a bit of it.
+enum class Form {
+  kAsWritten,
+  // t's power of two is part of the scale, and nothing needs to be clamped.
+  kUnclamped,
+  // And the product needs no rounding of its own: the sum and the product are one operation.
+  kFused,
+};
+
+Form FormOf(const Affine32& affine) {
+  // Rounding keeps order: where the largest |t| stays within the bounds, all do.
   constexpr float kLargestT = 1 - 0x1p-24f;
-  return affine.scale * 0x1p-23f * 0x1p23f == affine.scale &&
-         affine.offset + affine.scale * kLargestT <= affine.high &&
-         affine.offset - affine.scale * kLargestT >= affine.low;
+  if (affine.scale * 0x1p-23f * 0x1p23f != affine.scale ||
+      affine.offset + affine.scale * kLargestT > affine.high ||
+      affine.offset - affine.scale * kLargestT < affine.low) {
+    return Form::kAsWritten;
+  }
+  // Far from what underflows, a power of two times t is exact, and nothing is rounded twice in a
+  // sum with 0.
+  int exponent;
+  const bool exact = std::frexp(affine.scale, &exponent) == 0.5f || affine.offset == 0;
+  return exact && affine.scale > 0x1p-100f ? Form::kFused : Form::kUnclamped;
 }
 
-template <bool kPlain>
+template <Form form>
 void UniformWith(Stream stream, const Affine32& affine, std::uint64_t first_index,
                  std::int64_t count, DType dtype, std::byte* out) {
   const VF32 offset = Constant(affine.offset);
-  const VF32 scale = Constant(kPlain ? affine.scale * 0x1p-23f : affine.scale);
+  const VF32 scale = Constant(form == Form::kAsWritten ? affine.scale : affine.scale * 0x1p-23f);
   const VF32 low = Constant(affine.low), high = Constant(affine.high);
   const auto value = [&](V32 word) HWY_ATTR {
     // n - 2^23 + 1/2 of a 24-bit n in one exact sum.
     const VF32 n = hn::ConvertTo(DF32(), hn::BitCast(DI32(), hn::ShiftRight<8>(word)));
     const VF32 t = hn::Add(n, Constant(0.5f - 0x1p23f));
-    if constexpr (kPlain) {
+    if constexpr (form == Form::kFused) {
+      return hn::MulAdd(scale, t, offset);
+    } else if constexpr (form == Form::kUnclamped) {
       return hn::Add(offset, hn::Mul(scale, t));
     } else {
       const VF32 x = hn::Add(offset, hn::Mul(scale, hn::Mul(t, Constant(0x1p-23f))));
@@ -62,10 +81,13 @@ void UniformWith(Stream stream, const Affine32& affine, std::uint64_t first_inde
 
 void Uniform(Stream stream, const Affine32& affine, std::uint64_t first_index, std::int64_t count,
              DType dtype, std::byte* out) {
-  if (IsPlain(affine)) {
-    UniformWith<true>(stream, affine, first_index, count, dtype, out);
-  } else {
-    UniformWith<false>(stream, affine, first_index, count, dtype, out);
+  switch (FormOf(affine)) {
+    case Form::kAsWritten:
+      return UniformWith<Form::kAsWritten>(stream, affine, first_index, count, dtype, out);
+    case Form::kUnclamped:
+      return UniformWith<Form::kUnclamped>(stream, affine, first_index, count, dtype, out);
+    case Form::kFused:
+      return UniformWith<Form::kFused>(stream, affine, first_index, count, dtype, out);
   }
 }
 

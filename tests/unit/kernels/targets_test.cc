@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/source/kernels/kernels.h"
@@ -102,6 +104,30 @@ TEST_P(Targets, ALongRun) {
     const std::vector<std::byte> expected =
         Draw(distribution, Scalar(), 1, 300'000, kFloatingDTypes[0]);
     EXPECT_TRUE(got == expected) << distribution.name;
+  }
+}
+
+// Kernels take short cuts for some bounds: powers of two, symmetric ones, those that cannot be
+// passed.
+TEST_P(Targets, EveryKindOfUniformBounds) {
+  const std::pair<double, double> bounds[] = {{0, 1},
+                                              {-1, 1},
+                                              {1, 3},
+                                              {-0.02, 0.02},
+                                              {0.25, 0.5},
+                                              {0.3, 0.425},
+                                              {-1e-30, 1e-30},
+                                              {0x1p-60, 0x1p-59},
+                                              {-0x1p-99, 0x1p-99},
+                                              {-0x1p-100, 0x1p-100},
+                                              {-0x1p-126, 0x1p-126},
+                                              {-0x1p-149, 0x1p-149},
+                                              {0, 0x1p-101},
+                                              {-0x1p127, 0x1p127},
+                                              {0.1, 0.7}};
+  for (const auto& [low, high] : bounds) {
+    ExpectSame(UniformOf(std::to_string(low) + " to " + std::to_string(high), low, high),
+               kFloatingDTypes[0], 0, 50'000);
   }
 }
 
