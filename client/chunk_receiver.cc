@@ -1,6 +1,7 @@
 #include "client/chunk_receiver.h"
 
 #include <algorithm>
+#include <array>
 
 #include "client/printable.h"
 #include "proto/convert.h"
@@ -8,6 +9,11 @@
 #include "weightinit/shape.h"
 
 namespace weightinit::client {
+namespace {
+
+constexpr std::size_t kMaxElementBytes = 8;
+
+}  // namespace
 
 ChunkReceiver::ChunkReceiver(const ModelPlan& plan, std::span<const BoundSelection> selections,
                              bool digest, Receiver& receiver)
@@ -50,7 +56,8 @@ absl::Status ChunkReceiver::CheckHeader(const v1::TensorHeader& header) const {
   return absl::OkStatus();
 }
 
-absl::Status ChunkReceiver::Take(const v1::WeightChunk& chunk) {
+absl::Status ChunkReceiver::Take(const ChunkMessage& message) {
+  const v1::WeightChunk& chunk = message.fields;
   if (selection_ == selections_.size()) return Broken("chunks after the last one");
   if (chunk.selection() != selection_) {
     return Broken("a chunk of selection " + std::to_string(chunk.selection()) +
@@ -72,25 +79,59 @@ absl::Status ChunkReceiver::Take(const v1::WeightChunk& chunk) {
     return Broken("a chunk at byte " + std::to_string(chunk.byte_offset()) + " where byte " +
                   std::to_string(next_byte_) + " belongs");
   }
-  const std::string& values = chunk.values();
-  if (values.size() > static_cast<std::uint64_t>(end_byte_ - next_byte_)) {
+  const std::size_t size = message.num_bytes();
+  if (size > static_cast<std::uint64_t>(end_byte_ - next_byte_)) {
     return Broken("more bytes than asked for");
   }
-  const auto size = static_cast<std::int64_t>(values.size());
-  if (size % element != 0) return Broken("a chunk that cuts an element");
+  if (static_cast<std::int64_t>(size) % element != 0) return Broken("a chunk that cuts an element");
   // An endless stream of empty chunks would keep us here for ever.
   if (size == 0 && !chunk.has_trailer() && !chunk.has_header())
     return Broken("a chunk without values");
-  if (size > 0) {
-    const auto bytes = std::as_bytes(std::span(values));
-    if (digest_wanted_) digest_ += slice_digest_->Of(next_byte_ / element, bytes);
-    if (absl::Status status = receiver_.Take(selection_, next_byte_, bytes); !status.ok()) {
+  if (absl::Status status = TakeValues(message.values); !status.ok()) return status;
+  return chunk.has_trailer() ? End(chunk.trailer()) : absl::OkStatus();
+}
+
+absl::Status ChunkReceiver::TakeValues(std::span<const std::span<const std::byte>> pieces) {
+  const auto element = static_cast<std::size_t>(SizeBytes(current().dtype));
+  const auto add_to_digest = [&](std::int64_t byte, std::span<const std::byte> bytes) {
+    if (!bytes.empty()) {
+      digest_ += slice_digest_->Of(byte / static_cast<std::int64_t>(element), bytes);
+    }
+  };
+  // An element that lies in two pieces, put together.
+  std::array<std::byte, kMaxElementBytes> cut;
+  std::size_t cut_bytes = 0;
+  for (const std::span<const std::byte> piece : pieces) {
+    if (absl::Status status = receiver_.Take(selection_, next_byte_, piece); !status.ok()) {
       return status;
     }
+    if (digest_wanted_) {
+      std::span<const std::byte> rest = piece;
+      if (cut_bytes > 0) {
+        const std::size_t missing = std::min(element - cut_bytes, rest.size());
+        std::copy_n(rest.begin(), missing, cut.begin() + static_cast<std::ptrdiff_t>(cut_bytes));
+        cut_bytes += missing;
+        rest = rest.subspan(missing);
+        if (cut_bytes == element) {
+          const auto begin = rest.data() - piece.data() - static_cast<std::ptrdiff_t>(element);
+          add_to_digest(next_byte_ + begin, std::span(cut).first(element));
+          cut_bytes = 0;
+        }
+      }
+      if (cut_bytes == 0) {
+        const std::size_t whole = rest.size() / element * element;
+        add_to_digest(next_byte_ + (rest.data() - piece.data()), rest.first(whole));
+        cut_bytes = rest.size() - whole;
+        std::copy_n(rest.begin() + static_cast<std::ptrdiff_t>(whole), cut_bytes, cut.begin());
+      }
+    }
+    next_byte_ += static_cast<std::int64_t>(piece.size());
   }
-  next_byte_ += size;
-  bytes_taken_ += size;
-  return chunk.has_trailer() ? End(chunk.trailer()) : absl::OkStatus();
+  return absl::OkStatus();
+}
+
+std::int64_t ChunkReceiver::elements_taken() const {
+  return begun_ ? next_byte_ / SizeBytes(current().dtype) - current().first : 0;
 }
 
 absl::Status ChunkReceiver::End(const v1::TensorTrailer& trailer) {

@@ -22,6 +22,18 @@ void AddServerFlags(CLI::App& app, CommonFlags& flags) {
                     "give a call up after this long [default: never]", 0, 1e9)
       ->type_name("SECONDS")
       ->group(group);
+  AddNumber<int>(app, "--connections", flags.remote.connections,
+                 "fetch large tensors over this many at once [default: 1 to 4, by size and "
+                 "processors]",
+                 0, 64)
+      ->type_name("N")
+      ->group(group);
+  AddNumber<double>(app, "--retry-for", flags.retry_for_seconds,
+                    "after a break, go on where it was if the server, or another, is back within "
+                    "this [default: 60]; 0: never",
+                    0, 1e9)
+      ->type_name("SECONDS")
+      ->group(group);
   app.add_flag("--tls", flags.remote.tls, "encrypt; implied by the other --tls flags")
       ->group(group);
   app.add_option("--tls-ca", flags.remote.ca_file,

@@ -49,9 +49,13 @@ absl::Status Session::CheckFlags() const {
   }
   const bool tls = remote.tls || !remote.ca_file.empty() || !remote.cert_file.empty() ||
                    !remote.key_file.empty() || !remote.server_name.empty();
-  if (!tls && flags_.timeout_seconds == 0) return absl::OkStatus();
-  return UsageError(std::string(tls ? "--tls and its kin go" : "--timeout goes") +
-                    " with --server HOST:PORT (or WEIGHTINIT_SERVER)");
+  const char* flag = tls                                                   ? "--tls and its kin go"
+                     : flags_.timeout_seconds != 0                         ? "--timeout goes"
+                     : remote.connections != 0                             ? "--connections goes"
+                     : flags_.retry_for_seconds != kDefaultRetryForSeconds ? "--retry-for goes"
+                                                                           : nullptr;
+  if (flag == nullptr) return absl::OkStatus();
+  return UsageError(std::string(flag) + " with --server HOST:PORT (or WEIGHTINIT_SERVER)");
 }
 
 absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
@@ -61,10 +65,11 @@ absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
     return std::make_unique<LocalBackend>(options, flags_.max_matrix_bytes);
   }
   RemoteOptions remote = flags_.remote;
-  if (flags_.timeout_seconds > 0) {
-    remote.timeout =
-        std::chrono::milliseconds(static_cast<std::int64_t>(flags_.timeout_seconds * 1000));
-  }
+  const auto milliseconds = [](double seconds) {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  };
+  if (flags_.timeout_seconds > 0) remote.timeout = milliseconds(flags_.timeout_seconds);
+  remote.retry_for = milliseconds(flags_.retry_for_seconds);
   return RemoteBackend::Create(remote);
 }
 

@@ -19,10 +19,13 @@
 
 namespace weightinit::client {
 
+inline constexpr double kDefaultRetryForSeconds = 60;
+
 // Flags that all commands have.
 struct CommonFlags {
   RemoteOptions remote;  // an empty target: in this process
   double timeout_seconds = 0;
+  double retry_for_seconds = kDefaultRetryForSeconds;
   int threads = 0;
   std::int64_t max_matrix_bytes = Limits{}.max_matrix_bytes;  // in this process
   bool json = false, quiet = false;
