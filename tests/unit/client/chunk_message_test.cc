@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "tests/unit/client/testing.h"
 
@@ -89,7 +90,7 @@ void ExpectAsGenerated(const std::string& bytes, std::size_t slice) {
   const bool is_chunk = expected.ParseFromString(bytes);
   grpc::ByteBuffer message = InSlices(bytes, slice);
   const absl::StatusOr<ChunkMessage> parsed = ParseChunk(message);
-  ASSERT_EQ(parsed.ok(), is_chunk) << parsed.status();
+  ASSERT_EQ(parsed.ok(), is_chunk) << parsed.status() << ": " << absl::BytesToHexString(bytes);
   if (!is_chunk) {
     EXPECT_TRUE(absl::IsDataLoss(parsed.status()));
     return;
