@@ -154,8 +154,8 @@ def cases_and_figures(wire, engine, size):
     tensor = torch.empty(size // 4)
     streams = 64
 
-    def ours(name, initializer, connections, sink, digest=0, server=wire.ours, **options):
-        client = wire.client(server, **options)
+    def ours(name, initializer, connections, sink, digest=0, server=wire.ours, arguments=(), address=None):
+        client = wire.client(server, *arguments, address=address)
         return case(name, client, f"weights {initializer} {size} {connections} {digest} {sink}")
 
     def torch_uniform():
@@ -180,8 +180,8 @@ def cases_and_figures(wire, engine, size):
         ours("uniform into memory, 2 connections", "uniform", 2, "memory"),
         ours("uniform into memory, 2 connections, digest", "uniform", 2, "memory", digest=1),
         ours("normal, 2 connections", "normal", 2, "drop"),
-        engine.case("uniform alone", f"fill uniform FLOAT32 {size // 4} 1", size),
-        engine.case("normal alone", f"fill normal FLOAT32 {size // 4} 1", size),
+        case("uniform alone", engine, f"fill uniform FLOAT32 {size // 4} 1"),
+        case("normal alone", engine, f"fill normal FLOAT32 {size // 4} 1"),
         Case("torch uniform_, 1 thread", timed(torch_uniform), size),
         case(f"constant, {streams} streams, a connection each", wire.client(wire.ours),
              f"streams {constant} {size // 16} {streams} {streams}", size // 16 * streams),
@@ -194,8 +194,8 @@ def cases_and_figures(wire, engine, size):
         case("raw unix socket", wire.client(wire.raw_local), f"raw {size} drop"),
         ours("constant, unix socket", constant, 1, "drop", address=wire.socket("ours")),
         ours("uniform, unix socket", "uniform", 1, "drop", address=wire.socket("ours")),
-        ours("constant, TLS", constant, 1, "drop", server=wire.tls, ca=wire.certificate_file),
-        ours("constant, TLS, 2 connections", constant, 2, "drop", server=wire.tls, ca=wire.certificate_file),
+        ours("constant, TLS", constant, 1, "drop", server=wire.tls, arguments=[wire.certificate_file]),
+        ours("constant, TLS, 2 connections", constant, 2, "drop", server=wire.tls, arguments=[wire.certificate_file]),
     ]
     rows = figures(streams)
     if wire.flight is not None:

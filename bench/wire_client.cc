@@ -4,15 +4,15 @@
 //   weights INITIALIZER BYTES CONNECTIONS DIGEST SINK   one float32 tensor by our client library
 //   protobuf BYTES SINK                    ordinary protobuf messages by the generated client
 //   raw BYTES SINK                         a plain socket, 1 MiB at a time
-//   streams INITIALIZER BYTES COUNT BACKENDS   COUNT tensors of BYTES at once, over so many connections
-//   first COUNT                            a tensor of 4 KiB until its first byte, COUNT times
-//   empty COUNT                            GetCapabilities, COUNT times
+//   streams INITIALIZER BYTES COUNT BACKENDS   COUNT tensors of BYTES at once, over so many
+//   connections first COUNT                            a tensor of 4 KiB until its first byte,
+//   COUNT times empty COUNT                            GetCapabilities, COUNT times
 //
 // DIGEST is 0 or 1. SINK is `drop`, which lets go of what has arrived, or `memory`, which has it in
 // one piece of memory, touched before.
-// The answer is "SECONDS [FAIRNESS]" or "error: TEXT". `first` and `empty` answer with the median of
-// single calls on a connection that is warm. FAIRNESS: bytes of the slowest stream when the fastest
-// ends, as a part of the fastest's.
+// The answer is "SECONDS [FAIRNESS]" or "error: TEXT". `first` and `empty` answer with the median
+// of single calls on a connection that is warm. FAIRNESS: bytes of the slowest stream when the
+// fastest ends, as a part of the fastest's.
 #include <grpcpp/grpcpp.h>
 #include <malloc.h>
 
@@ -174,7 +174,8 @@ class Worker {
       backends.push_back(*std::move(made));
     }
     std::vector<std::unique_ptr<Values>> values;
-    for (int i = 0; i < count; ++i) values.push_back(std::make_unique<Values>(std::span<std::byte>()));
+    for (int i = 0; i < count; ++i)
+      values.push_back(std::make_unique<Values>(std::span<std::byte>()));
     std::latch start_line(count + 1);
     std::mutex mutex;
     absl::Status status;
@@ -190,7 +191,8 @@ class Worker {
         if (fairness > 0) return;
         std::size_t least = static_cast<std::size_t>(bytes);
         for (const auto& other : values) least = std::min(least, other->taken());
-        fairness = static_cast<double>(std::max<std::size_t>(least, 1)) / static_cast<double>(bytes);
+        fairness =
+            static_cast<double>(std::max<std::size_t>(least, 1)) / static_cast<double>(bytes);
       });
     }
     start_line.arrive_and_wait();
@@ -211,7 +213,8 @@ class Worker {
     std::size_t taken = 0;
     while (reader->Read(&chunk)) {
       if (!memory.empty()) {
-        std::memcpy(memory.data() + chunk.byte_offset(), chunk.values().data(), chunk.values().size());
+        std::memcpy(memory.data() + chunk.byte_offset(), chunk.values().data(),
+                    chunk.values().size());
       }
       taken += chunk.values().size();
     }
@@ -223,10 +226,12 @@ class Worker {
   }
 
   absl::StatusOr<std::string> Raw(std::uint64_t bytes, std::span<std::byte> memory) {
-    if (socket_ == nullptr) socket_ = std::make_unique<StreamSocket>(StreamSocket::Connect(target_));
+    if (socket_ == nullptr)
+      socket_ = std::make_unique<StreamSocket>(StreamSocket::Connect(target_));
     std::vector<std::byte> chunk(memory.empty() ? kChunkBytes : 0, std::byte{1});
     const auto start = Clock::now();
-    if (!socket_->Send(std::as_bytes(std::span(&bytes, 1)))) return absl::UnavailableError("closed");
+    if (!socket_->Send(std::as_bytes(std::span(&bytes, 1))))
+      return absl::UnavailableError("closed");
     for (std::uint64_t done = 0; done < bytes;) {
       const std::size_t size = std::min<std::uint64_t>(bytes - done, kChunkBytes);
       const auto to = memory.empty() ? std::span(chunk).first(size) : memory.subspan(done, size);

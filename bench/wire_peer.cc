@@ -1,8 +1,10 @@
 // Servers that bench/wire.py compares ours with, or needs beside it:
 //
-//   wire_peer raw ADDRESS             answers 8 bytes, a count, with as many bytes of a constant buffer
-//   wire_peer protobuf ADDRESS        the same values as ordinary protobuf messages: generated service,
-//                                     a `bytes` field, blocking writes; GetCapabilities answers nothing
+//   wire_peer raw ADDRESS             answers 8 bytes, a count, with as many bytes of a constant
+//   buffer wire_peer protobuf ADDRESS        the same values as ordinary protobuf messages:
+//   generated service,
+//                                     a `bytes` field, blocking writes; GetCapabilities answers
+//                                     nothing
 //   wire_peer tls ADDRESS CERT KEY    weightinit-server's own service behind TLS
 //
 // Says "serving ADDRESS" once it does, and serves until it is killed.
@@ -47,8 +49,7 @@ void SendRaw(StreamSocket peer) {
 
 [[noreturn]] void ServeRaw(const std::string& address) {
   const StreamSocket listener = StreamSocket::Listen(address);
-  Announce(server::UnixSocketPath(address) ? address
-                                           : server::WithPort(address, listener.port()));
+  Announce(server::UnixSocketPath(address) ? address : server::WithPort(address, listener.port()));
   for (;;) std::thread(SendRaw, listener.Accept()).detach();
 }
 

@@ -49,7 +49,8 @@ Address Parse(const std::string& text) {
 
 StreamSocket StreamSocket::Listen(const std::string& text) {
   const Address address = Parse(text);
-  StreamSocket made(Must(socket(address.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  StreamSocket made(
+      Must(socket(address.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   Must(bind(made.fd_, address.get(), address.size), "bind");
   Must(listen(made.fd_, SOMAXCONN), "listen");
   return made;
@@ -57,7 +58,8 @@ StreamSocket StreamSocket::Listen(const std::string& text) {
 
 StreamSocket StreamSocket::Connect(const std::string& text) {
   const Address address = Parse(text);
-  StreamSocket made(Must(socket(address.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  StreamSocket made(
+      Must(socket(address.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   Must(connect(made.fd_, address.get(), address.size), "connect");
   return made;
 }

@@ -53,6 +53,16 @@ TEST(BufferPool, BuffersOutliveTheirOwner) {
   EXPECT_EQ(buffer.bytes().size(), kBytes);
 }
 
+TEST(BufferPool, CopiesShareTheirMemory) {
+  const auto pool = BufferPool::Create(kBytes, 2);
+  Buffer buffer = pool->Take(kBytes);
+  const Buffer part = buffer.First(kBytes - 8);
+  EXPECT_EQ(part.bytes().data(), buffer.bytes().data());
+  EXPECT_EQ(part.bytes().size(), kBytes - 8);
+  buffer = Buffer();
+  EXPECT_EQ(pool->idle(), 0u) << "still in use";
+}
+
 TEST(BufferPool, ServesSeveralThreads) {
   const auto pool = BufferPool::Create(kBytes, 4);
   std::vector<std::thread> threads;
