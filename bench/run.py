@@ -12,6 +12,7 @@ import argparse
 import pathlib
 import re
 import shlex
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -90,6 +91,7 @@ def main():
     group.add_argument("--server-flags", default="", help="for weightinit-server, in one string")
     group.add_argument("--flight-python", default="", help="an interpreter that has pyarrow")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through `finally`: no process of ours is left
     wanted = [part for part in PARTS if not options.parts or part.lower() in options.parts]
     if len(wanted) < len(options.parts):
         parser.error("parts are: engine, wire")

@@ -105,6 +105,14 @@ class Wire:
     def __init__(self, programs, server_flags=(), flight_python=""):
         self.programs = programs
         self.stack = contextlib.ExitStack()
+        try:
+            self.start(server_flags, flight_python)
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, server_flags, flight_python):
+        programs = self.programs
         self.directory = self.stack.enter_context(tempfile.TemporaryDirectory())
         self.socket = lambda name: f"unix:{self.directory}/{name}"
         listen = ["--listen", "127.0.0.1:0", "--listen", self.socket("ours")]

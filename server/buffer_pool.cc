@@ -6,8 +6,12 @@
 namespace weightinit::server {
 namespace {
 
-// A page, and more than any vector register: stores never straddle a cache line.
-constexpr std::align_val_t kAlignment{4096};
+constexpr std::size_t kPageBytes = 4096;
+// Buffers begin in the middle of a page. What is copied to a socket comes to lie a few bytes behind
+// the beginning of a page, and on some processors (`rep movsb` of AMD's Zen 4) a copy crawls whose
+// source and destination are in about the same place of their pages: a stream from buffers at
+// the beginning of a page cost the server 0.5 CPU seconds per GB instead of 0.2.
+constexpr std::size_t kBeginInPage = kPageBytes / 2;
 // Below this part of a full buffer, a buffer of its own size is used instead.
 constexpr std::size_t kWorthPooling = 2;
 
@@ -16,7 +20,7 @@ constexpr std::size_t kWorthPooling = 2;
 Buffer Buffer::First(std::size_t size) const { return Buffer(memory_, size); }
 
 void BufferPool::Free::operator()(std::byte* memory) const {
-  ::operator delete[](memory, kAlignment);
+  ::operator delete[](memory - kBeginInPage, std::align_val_t{kPageBytes});
 }
 
 std::shared_ptr<BufferPool> BufferPool::Create(std::size_t buffer_bytes, std::size_t max_idle) {
@@ -40,7 +44,8 @@ Buffer BufferPool::Take(std::size_t size) {
 }
 
 BufferPool::Memory BufferPool::Allocate(std::size_t bytes) {
-  return Memory(static_cast<std::byte*>(::operator new[](bytes, kAlignment)));
+  void* page = ::operator new[](kBeginInPage + bytes, std::align_val_t{kPageBytes});
+  return Memory(static_cast<std::byte*>(page) + kBeginInPage);
 }
 
 BufferPool::Memory BufferPool::TakeIdle() {

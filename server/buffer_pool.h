@@ -1,5 +1,5 @@
 // Memory for chunks, used again and again: a fresh megabyte per message costs more in page faults
-// than its values take to draw.
+// than its values take to draw. Begins where a cache line does.
 #ifndef WEIGHTINIT_SERVER_BUFFER_POOL_H_
 #define WEIGHTINIT_SERVER_BUFFER_POOL_H_
 
