@@ -3,8 +3,18 @@
 #include <algorithm>
 #include <span>
 #include <utility>
+#include <variant>
 
 namespace weightinit::server {
+namespace {
+
+// Whether all elements are the same.
+bool IsOneValue(const PlannedSelection& planned) {
+  return std::holds_alternative<FilledWith>(
+      planned.plan->DrawOf(planned.selection.tensor).distribution);
+}
+
+}  // namespace
 
 ChunkStream::ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffers,
                          std::int64_t chunk_bytes, std::vector<PlannedSelection> selections,
@@ -14,6 +24,12 @@ ChunkStream::ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffe
       chunk_bytes_(chunk_bytes),
       selections_(std::move(selections)),
       check_(check) {}
+
+std::int64_t ChunkStream::num_bytes() const {
+  std::int64_t sum = 0;
+  for (const PlannedSelection& planned : selections_) sum += planned.selection.num_bytes();
+  return sum;
+}
 
 bool ChunkStream::IsNextLong() const {
   if (selection_ == selections_.size()) return false;
@@ -39,6 +55,7 @@ absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool(
     chunk.trailer = Trailer();
     ++selection_;
     done_ = 0;
+    repeated_ = Buffer();
   }
   return chunk;
 }
@@ -46,8 +63,10 @@ absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool(
 absl::Status ChunkStream::Draw(const PlannedSelection& planned, std::int64_t count, Chunk& chunk,
                                const std::function<bool()>& cancelled) {
   const BoundSelection part = Part(planned.selection, done_, count);
-  chunk.values = buffers_->Take(static_cast<std::size_t>(part.num_bytes()));
-  if (count > 0) {
+  const auto size = static_cast<std::size_t>(part.num_bytes());
+  const bool is_drawn = size <= repeated_.bytes().size();
+  chunk.values = is_drawn ? repeated_.First(size) : buffers_->Take(size);
+  if (!is_drawn) {
     BytesSink bytes(chunk.values.bytes(), part.dtype);
     DigestSink digest;
     TeeSink both({&bytes, &digest});
@@ -55,6 +74,8 @@ absl::Status ChunkStream::Draw(const PlannedSelection& planned, std::int64_t cou
     const absl::Status status = engine_.FillHere(*planned.plan, part, sink, cancelled);
     if (!status.ok()) return status;
     digest_ += digest.digest();  // mod 2^64; digests of parts add up
+    // Digests know of indices, so that only the bytes repeat themselves.
+    if (!check_.digest && IsOneValue(planned)) repeated_ = chunk.values;
   }
   return check_.sha256 ? sha256_.Update(chunk.values.bytes()) : absl::OkStatus();
 }

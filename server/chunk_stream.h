@@ -32,7 +32,7 @@ struct Chunk {
   std::uint64_t byte_offset = 0;             // of the values, in the bytes of the slice
   std::optional<v1::TensorHeader> header;    // with a selection's first chunk
   std::optional<v1::TensorTrailer> trailer;  // with its last
-  Buffer values;
+  Buffer values;                             // several chunks may share their memory
 };
 
 // Draws selections one after the other, a chunk at a time: memory does not depend on how much is
@@ -44,6 +44,9 @@ class ChunkStream {
   // `engine` must outlive this. REQUIRES: chunk_bytes ≥ 8 and no larger than the pool's buffers
   ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffers, std::int64_t chunk_bytes,
               std::vector<PlannedSelection> selections, proto::Check check);
+
+  // Of all selections.
+  std::int64_t num_bytes() const;
 
   // Whether the next chunk may need a matrix that must be made first.
   bool IsNextLong() const;
@@ -68,6 +71,7 @@ class ChunkStream {
   std::int64_t done_ = 0;      // elements of it that are drawn
   std::uint64_t digest_ = 0;   // of them
   Sha256Stream sha256_;        // likewise
+  Buffer repeated_;            // a chunk of it, if all chunks hold the same
 };
 
 }  // namespace weightinit::server

@@ -10,6 +10,7 @@
 #include "grpcpp/support/slice.h"
 #include "server/envelope.h"
 #include "server/hand_over.h"
+#include "server/refusals.h"
 #include "weightinit/sink.h"
 #include "weightinit/status.h"
 
@@ -34,7 +35,7 @@ class Weights final : public Producer<grpc::ByteBuffer> {
   Weights(const Workshop& workshop, const grpc::ByteBuffer& request)
       : workshop_(workshop), request_(request) {}
 
-  absl::Status Start(const std::function<bool()>& cancelled) override {
+  absl::StatusOr<StreamMemory::Share> Start(const std::function<bool()>& cancelled) override {
     if (absl::Status status = workshop_.resolver.CheckRequestBytes(request_.Length());
         !status.ok()) {
       return status;
@@ -46,7 +47,7 @@ class Weights final : public Producer<grpc::ByteBuffer> {
     if (!resolved.ok()) return resolved.status();
     stream_.emplace(workshop_.engine, workshop_.buffers, workshop_.chunk_bytes,
                     std::move(resolved->selections), resolved->check);
-    return absl::OkStatus();
+    return TakeMemory();
   }
 
   bool IsNextLong() const override { return stream_->IsNextLong(); }
@@ -60,6 +61,17 @@ class Weights final : public Producer<grpc::ByteBuffer> {
   }
 
  private:
+  // For as many chunks as there may be at one time, or for all that it is.
+  absl::StatusOr<StreamMemory::Share> TakeMemory() {
+    StreamMemory& memory = workshop_.memory;
+    StreamMemory::Share share = memory.TryTake(
+        std::min(stream_->num_bytes(), workshop_.chunks_per_stream * workshop_.chunk_bytes));
+    if (share != nullptr) return share;
+    return Busy("the memory for chunks, " + std::to_string(memory.max_bytes()) +
+                    " bytes, is taken by other streams",
+                "max_stream_bytes", memory.max_bytes());
+  }
+
   const Workshop workshop_;
   grpc::ByteBuffer request_;
   std::optional<ChunkStream> stream_;
@@ -70,13 +82,13 @@ class PlanMessages final : public Producer<v1::PlanResponse> {
   PlanMessages(const Workshop& workshop, const v1::PlanRequest& request)
       : workshop_(workshop), request_(request) {}
 
-  absl::Status Start(const std::function<bool()>& cancelled) override {
+  absl::StatusOr<StreamMemory::Share> Start(const std::function<bool()>& cancelled) override {
     absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
     if (!status.ok()) return status;
     auto messages = workshop_.resolver.Plan(request_, cancelled);
     if (!messages.ok()) return messages.status();
     messages_ = *std::move(messages);
-    return absl::OkStatus();
+    return nullptr;
   }
 
   bool IsNextLong() const override { return false; }
@@ -109,13 +121,13 @@ class Summaries final : public Producer<v1::SummarizeResponse> {
   Summaries(const Workshop& workshop, const v1::SummarizeRequest& request)
       : workshop_(workshop), request_(request) {}
 
-  absl::Status Start(const std::function<bool()>& cancelled) override {
+  absl::StatusOr<StreamMemory::Share> Start(const std::function<bool()>& cancelled) override {
     absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
     if (!status.ok()) return status;
     absl::StatusOr<ResolvedSummary> resolved = workshop_.resolver.Resolve(request_, cancelled);
     if (!resolved.ok()) return resolved.status();
     resolved_ = *std::move(resolved);
-    return absl::OkStatus();
+    return nullptr;
   }
 
   // A whole selection goes into one message.

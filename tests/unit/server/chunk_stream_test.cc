@@ -154,6 +154,35 @@ TEST_F(ChunkStreamTest, ChunkSizeChangesNoBit) {
   }
 }
 
+TEST_F(ChunkStreamTest, AChunkOfOneValueIsDrawnOnce) {
+  const auto plan =
+      PlanOf({Tensor("c", {2500}, Constant{.value = 3}), Tensor("z", {2500}, Zeros())});
+  const std::vector<BoundSelection> all = SelectAll(*plan);
+  for (const bool digest : {false, true}) {
+    ChunkStream stream =
+        Stream({{plan, all[0]}, {plan, all[1]}}, {.digest = digest, .sha256 = true});
+    EXPECT_EQ(stream.num_bytes(), 20'000);
+    const std::vector<Chunk> chunks = All(stream);
+    ASSERT_EQ(chunks.size(), 6u);
+    for (const std::size_t first : {0u, 3u}) {
+      std::string bytes;
+      for (std::size_t i = first; i < first + 3; ++i) {
+        bytes += Bytes(chunks[i]);
+        // A digest depends on where a value stands, so that each chunk is looked at.
+        EXPECT_EQ(chunks[i].values.bytes().data() == chunks[first].values.bytes().data(),
+                  !digest || i == first);
+      }
+      const BoundSelection& selection = all[first / 3];
+      EXPECT_EQ(bytes, Drawn(engine_, *plan, selection));
+      EXPECT_EQ(chunks[first + 2].trailer->sha256(), Sha256(bytes));
+      if (digest) {
+        EXPECT_EQ(chunks[first + 2].trailer->digest(), DigestOfDrawn(engine_, *plan, selection));
+      }
+    }
+    EXPECT_NE(chunks[0].values.bytes().data(), chunks[3].values.bytes().data());
+  }
+}
+
 TEST_F(ChunkStreamTest, CancellationStopsAMatrix) {
   const auto plan = PlanOf({Tensor("q", {600, 600}, Orthogonal())});
   ChunkStream stream = Stream({{plan, SelectAll(*plan)[0]}});
