@@ -1,0 +1,105 @@
+#include "client/cli/recipe_diff.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <string_view>
+#include <utility>
+
+namespace weightinit::client {
+namespace {
+
+constexpr char kOnlyLeft[] = "only in the first", kOnlyRight[] = "only in the second";
+
+// As few digits as tell the number from every other.
+std::string NumberText(double number) {
+  char text[40];
+  for (const int digits : {6, 9, 17}) {
+    std::snprintf(text, sizeof text, "%.*g", digits, number);
+    if (std::strtod(text, nullptr) == number) break;
+  }
+  return text;
+}
+
+std::string SubsequenceText(std::uint64_t subsequence) {
+  char text[20];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(subsequence));
+  return text;
+}
+
+class Comparison {
+ public:
+  explicit Comparison(TensorDifference& difference) : difference_(difference) {}
+
+  void Add(std::string_view what, const std::string& left, const std::string& right) {
+    if (left != right) difference_.reasons.push_back({std::string(what), left, right});
+  }
+
+  void AddDistributions(const Distribution& left, const Distribution& right) {
+    Add("distribution", std::string(Name(left)), std::string(Name(right)));
+    if (Name(left) != Name(right)) return;
+    const auto right_numbers = Numbers(right);
+    std::map<std::string, double> others(right_numbers.begin(), right_numbers.end());
+    for (const auto& [name, number] : Numbers(left)) {
+      const auto other = others.find(name);
+      // Text of equal numbers is equal; −0 and 0 are the same here as in values.
+      Add(name, NumberText(number), other == others.end() ? "none" : NumberText(other->second));
+      if (other != others.end()) others.erase(other);
+    }
+    for (const auto& [name, number] : others) Add(name, "none", NumberText(number));
+  }
+
+ private:
+  TensorDifference& difference_;
+};
+
+TensorDifference DiffTensors(const ModelPlan& left, int l, const ModelPlan& right, int r) {
+  const TensorPlan& a = left.tensors[static_cast<std::size_t>(l)];
+  const TensorPlan& b = right.tensors[static_cast<std::size_t>(r)];
+  const Draw& draw_a = left.DrawOf(l);
+  const Draw& draw_b = right.DrawOf(r);
+  TensorDifference difference{.name = a.name, .reasons = {}};
+  Comparison compare(difference);
+  compare.Add("shape", ToString(a.shape), ToString(b.shape));
+  compare.Add("dtype", std::string(Name(a.dtype)), std::string(Name(b.dtype)));
+  compare.AddDistributions(draw_a.distribution, draw_b.distribution);
+  // Words count only where they enter.
+  if (!IsRandom(draw_a.distribution) || !IsRandom(draw_b.distribution)) return difference;
+  compare.Add("generator", std::string(Name(left.generator)), std::string(Name(right.generator)));
+  compare.Add("seed", std::to_string(draw_a.seed), std::to_string(draw_b.seed));
+  compare.Add("subsequence", SubsequenceText(draw_a.subsequence),
+              SubsequenceText(draw_b.subsequence));
+  return difference;
+}
+
+}  // namespace
+
+std::vector<TensorDifference> DiffPlans(const ModelPlan& left, const ModelPlan& right) {
+  std::vector<TensorDifference> differences;
+  if (left.fingerprint == right.fingerprint) return differences;
+  std::map<std::string_view, int> right_tensors;
+  for (std::size_t r = 0; r < right.tensors.size(); ++r) {
+    right_tensors.emplace(right.tensors[r].name, static_cast<int>(r));
+  }
+  std::set<std::string_view> both;
+  for (std::size_t l = 0; l < left.tensors.size(); ++l) {
+    const TensorPlan& tensor = left.tensors[l];
+    const auto other = right_tensors.find(tensor.name);
+    if (other == right_tensors.end()) {
+      differences.push_back({tensor.name, {{kOnlyLeft, ToString(tensor.shape), ""}}});
+      continue;
+    }
+    both.insert(tensor.name);
+    TensorDifference difference = DiffTensors(left, static_cast<int>(l), right, other->second);
+    if (!difference.reasons.empty()) differences.push_back(std::move(difference));
+  }
+  for (const TensorPlan& tensor : right.tensors) {
+    if (!both.contains(tensor.name)) {
+      differences.push_back({tensor.name, {{kOnlyRight, "", ToString(tensor.shape)}}});
+    }
+  }
+  return differences;
+}
+
+}  // namespace weightinit::client
