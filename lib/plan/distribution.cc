@@ -121,6 +121,12 @@ bool IsMadeWhole(const Distribution& distribution) {
          std::holds_alternative<SparseNormal>(distribution);
 }
 
+bool IsMadeWhole(const ModelPlan& plan, int tensor) {
+  const std::span<const Draw> draws = plan.DrawsOf(tensor);
+  return std::any_of(draws.begin(), draws.end(),
+                     [](const Draw& draw) { return IsMadeWhole(draw.distribution); });
+}
+
 Expected ExpectedOf(const Distribution& distribution, std::span<const std::int64_t> shape) {
   const double total = Product(shape);
   return std::visit(
