@@ -1,0 +1,49 @@
+#include "lib/source/torch_cpu/mt19937.h"
+
+#include <algorithm>
+
+namespace weightinit::torch_cpu {
+
+Mt19937::Mt19937(std::uint32_t seed) : state_{} {
+  state_[0] = seed;
+  for (std::uint32_t j = 1; j < kStateWords; ++j)
+    state_[j] = 1812433253u * (state_[j - 1] ^ (state_[j - 1] >> 30)) + j;
+}
+
+Mt19937::Mt19937(std::span<const std::uint32_t, kStateWords> state, std::size_t used)
+    : state_{}, used_(used) {
+  std::copy(state.begin(), state.end(), state_.begin());
+}
+
+std::uint32_t Mt19937::Next() {
+  std::uint32_t word;
+  Draw({&word, 1});
+  return word;
+}
+
+void Mt19937::Draw(std::span<std::uint32_t> out) {
+  const Kernels& kernels = BestKernels();
+  while (!out.empty()) {
+    if (used_ == kStateWords) {
+      kernels.refill(state_.data());
+      used_ = 0;
+    }
+    const std::size_t n = std::min(out.size(), kStateWords - used_);
+    kernels.temper(state_.data() + used_, n, out.data());
+    used_ += n;
+    out = out.subspan(n);
+  }
+}
+
+void Mt19937::Skip(std::uint64_t count) {
+  const Kernels& kernels = BestKernels();
+  std::uint64_t left = kStateWords - used_;
+  for (; count > left; count -= left, left = kStateWords) kernels.refill(state_.data());
+  used_ = kStateWords - static_cast<std::size_t>(left - count);
+}
+
+bool operator==(const Mt19937& a, const Mt19937& b) {
+  return a.used_ == b.used_ && std::ranges::equal(a.state(), b.state());
+}
+
+}  // namespace weightinit::torch_cpu
