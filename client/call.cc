@@ -1,5 +1,6 @@
 #include "client/call.h"
 
+#include <chrono>
 #include <utility>
 
 #include "client/printable.h"
@@ -9,7 +10,11 @@ namespace weightinit::client {
 
 Call::Call(const Deadline& deadline, std::stop_token stop)
     : stop_(std::move(stop)), canceller_(stop_, [this] { context_.TryCancel(); }) {
-  if (deadline.has_value()) context_.set_deadline(*deadline);
+  if (!deadline.has_value()) return;
+  // gRPC takes a time of day, and counts down from it at once.
+  using std::chrono::steady_clock, std::chrono::system_clock;
+  context_.set_deadline(system_clock::now() + std::chrono::duration_cast<system_clock::duration>(
+                                                  *deadline - steady_clock::now()));
 }
 
 absl::Status Call::Result(const grpc::Status& status, const std::string& target) const {

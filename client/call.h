@@ -14,7 +14,8 @@
 
 namespace weightinit::client {
 
-using Deadline = std::optional<std::chrono::system_clock::time_point>;
+// By a clock that nobody sets: several calls may share one.
+using Deadline = std::optional<std::chrono::steady_clock::time_point>;
 
 // Thread-safety: for one thread; stopping may happen on any.
 class Call {

@@ -1,7 +1,6 @@
 #include "client/chunk_receiver.h"
 
 #include <algorithm>
-#include <array>
 
 #include "client/printable.h"
 #include "proto/convert.h"
@@ -9,11 +8,6 @@
 #include "weightinit/shape.h"
 
 namespace weightinit::client {
-namespace {
-
-constexpr std::size_t kMaxElementBytes = 8;
-
-}  // namespace
 
 ChunkReceiver::ChunkReceiver(const ModelPlan& plan, std::span<const BoundSelection> selections,
                              bool digest, Receiver& receiver)
@@ -72,8 +66,7 @@ absl::Status ChunkReceiver::Take(const ChunkMessage& message) {
     begun_ = true;
     next_byte_ = current().first * element;
     end_byte_ = next_byte_ + current().num_bytes();
-    slice_digest_.emplace(current());
-    digest_ = 0;
+    if (digest_wanted_) digest_.emplace(current());
   }
   if (chunk.byte_offset() != static_cast<std::uint64_t>(next_byte_)) {
     return Broken("a chunk at byte " + std::to_string(chunk.byte_offset()) + " where byte " +
@@ -87,47 +80,14 @@ absl::Status ChunkReceiver::Take(const ChunkMessage& message) {
   // An endless stream of empty chunks would keep us here for ever.
   if (size == 0 && !chunk.has_trailer() && !chunk.has_header())
     return Broken("a chunk without values");
-  if (absl::Status status = TakeValues(message.values); !status.ok()) return status;
-  return chunk.has_trailer() ? End(chunk.trailer()) : absl::OkStatus();
-}
-
-absl::Status ChunkReceiver::TakeValues(std::span<const std::span<const std::byte>> pieces) {
-  const auto element = static_cast<std::size_t>(SizeBytes(current().dtype));
-  const auto add_to_digest = [&](std::int64_t byte, std::span<const std::byte> bytes) {
-    if (!bytes.empty()) {
-      digest_ += slice_digest_->Of(byte / static_cast<std::int64_t>(element), bytes);
-    }
-  };
-  // An element that lies in two pieces, put together.
-  std::array<std::byte, kMaxElementBytes> cut;
-  std::size_t cut_bytes = 0;
-  for (const std::span<const std::byte> piece : pieces) {
+  for (const std::span<const std::byte> piece : message.values) {
     if (absl::Status status = receiver_.Take(selection_, next_byte_, piece); !status.ok()) {
       return status;
     }
-    if (digest_wanted_) {
-      std::span<const std::byte> rest = piece;
-      if (cut_bytes > 0) {
-        const std::size_t missing = std::min(element - cut_bytes, rest.size());
-        std::copy_n(rest.begin(), missing, cut.begin() + static_cast<std::ptrdiff_t>(cut_bytes));
-        cut_bytes += missing;
-        rest = rest.subspan(missing);
-        if (cut_bytes == element) {
-          const auto begin = rest.data() - piece.data() - static_cast<std::ptrdiff_t>(element);
-          add_to_digest(next_byte_ + begin, std::span(cut).first(element));
-          cut_bytes = 0;
-        }
-      }
-      if (cut_bytes == 0) {
-        const std::size_t whole = rest.size() / element * element;
-        add_to_digest(next_byte_ + (rest.data() - piece.data()), rest.first(whole));
-        cut_bytes = rest.size() - whole;
-        std::copy_n(rest.begin() + static_cast<std::ptrdiff_t>(whole), cut_bytes, cut.begin());
-      }
-    }
+    if (digest_wanted_) digest_->Add(piece);
     next_byte_ += static_cast<std::int64_t>(piece.size());
   }
-  return absl::OkStatus();
+  return chunk.has_trailer() ? End(chunk.trailer()) : absl::OkStatus();
 }
 
 std::int64_t ChunkReceiver::elements_taken() const {
@@ -138,11 +98,11 @@ absl::Status ChunkReceiver::End(const v1::TensorTrailer& trailer) {
   if (next_byte_ != end_byte_) {
     return Broken("it ends " + std::to_string(end_byte_ - next_byte_) + " bytes too early");
   }
-  if (digest_wanted_ && (!trailer.has_digest() || trailer.digest() != digest_)) {
+  if (digest_wanted_ && (!trailer.has_digest() || trailer.digest() != digest())) {
     return Broken(trailer.has_digest() ? "the digest of the bytes is not the server's"
                                        : "the digest that was asked for is missing");
   }
-  if (absl::Status status = receiver_.Done(selection_, digest_); !status.ok()) return status;
+  if (absl::Status status = receiver_.Done(selection_, digest()); !status.ok()) return status;
   begun_ = false;
   ++selection_;
   return absl::OkStatus();

@@ -42,13 +42,12 @@ class ChunkReceiver {
   std::size_t selections_done() const { return selection_; }
   // Of the one that is being received: elements that have come, and their digest.
   std::int64_t elements_taken() const;
-  std::uint64_t digest() const { return begun_ ? digest_ : 0; }
+  std::uint64_t digest() const { return begun_ && digest_wanted_ ? digest_->digest() : 0; }
 
  private:
   absl::Status Broken(std::string_view what) const;
   absl::Status CheckHeader(const v1::TensorHeader& header) const;
   absl::Status End(const v1::TensorTrailer& trailer);
-  absl::Status TakeValues(std::span<const std::span<const std::byte>> pieces);
   const BoundSelection& current() const { return selections_[selection_]; }
 
   const ModelPlan& plan_;
@@ -59,8 +58,7 @@ class ChunkReceiver {
   std::size_t selection_ = 0;  // the one being received
   bool begun_ = false;
   std::int64_t next_byte_ = 0, end_byte_ = 0;  // in the bytes of the slice
-  std::optional<SliceDigest> slice_digest_;
-  std::uint64_t digest_ = 0;
+  std::optional<RunningDigest> digest_;
 };
 
 }  // namespace weightinit::client

@@ -57,7 +57,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
 
 Deadline DeadlineOf(const RemoteOptions& options) {
   if (!options.timeout.has_value()) return std::nullopt;
-  return std::chrono::system_clock::now() + *options.timeout;
+  return std::chrono::steady_clock::now() + *options.timeout;
 }
 
 grpc::ChannelArguments Arguments(const RemoteOptions& options) {
@@ -127,18 +127,19 @@ absl::Status RemoteBackend::Read(const Model& model, std::span<const Selection> 
                                  std::stop_token stop) {
   absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(model.plan, selections);
   if (!bound.ok()) return bound.status();
-  std::int64_t num_bytes = 0;
-  for (const BoundSelection& selection : *bound) num_bytes += selection.num_bytes();
-  const int connections =
-      receiver.in_order() ? 1
-      : options_.connections > 0
-          ? options_.connections
-          : AutomaticConnections(num_bytes, static_cast<int>(std::thread::hardware_concurrency()));
+  int connections = options_.connections;
+  if (receiver.in_order()) {
+    connections = 1;
+  } else if (connections == 0) {
+    connections =
+        AutomaticConnections(*bound, static_cast<int>(std::thread::hardware_concurrency()));
+  }
   Transfer transfer(model, selections, *bound,
                     {.digest = options.digest,
                      .deadline = DeadlineOf(options_),
                      .retry_for = options_.retry_for,
-                     .target = options_.target},
+                     .target = options_.target,
+                     .on_break = options_.on_break},
                     receiver);
   return transfer.Run(Channels(connections), stop);
 }

@@ -10,6 +10,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,6 +38,9 @@ struct RemoteOptions {
   // For how long a Read that broke is taken up again without anything more coming. It waits longer
   // after each try (client/backoff.h). 0: never.
   std::chrono::milliseconds retry_for = std::chrono::seconds(60);
+  // Told when a Read broke, or found the server busy, and is about to try again; once until that
+  // succeeds. Called on any thread. May be empty.
+  std::function<void(const absl::Status&)> on_break;
 };
 
 class RemoteBackend final : public Backend {

@@ -18,15 +18,6 @@
 namespace weightinit::client {
 namespace {
 
-// False if it was stopped before.
-bool Sleep(std::chrono::milliseconds delay, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::unique_lock lock(mutex);
-  std::condition_variable_any wake;
-  wake.wait_for(lock, stop, delay, [] { return false; });
-  return !stop.stop_requested();
-}
-
 // Whether a call ended with what a connection, a proxy or a server that stops may say. What a
 // server decided has a reason.
 bool IsBroken(const absl::Status& status) {
@@ -78,18 +69,20 @@ Transfer::Transfer(const Model& model, std::span<const Selection> selections,
 absl::Status Transfer::Run(std::span<const std::shared_ptr<grpc::Channel>> channels,
                            const std::stop_token& stop) {
   const std::stop_callback stopped(stop, [this] { stop_.request_stop(); });
-  batches_ = PlanTransfer(bound_, static_cast<int>(channels.size()));
-  for (const Batch& batch : batches_) {
+  for (Batch& batch : PlanTransfer(bound_, static_cast<int>(channels.size()))) {
     for (const TransferPart& part : batch) ++progress_[part.selection].parts_left;
+    to_do_.push_back({.parts = std::move(batch), .unchecked = {}});
   }
+  threads_ = std::clamp<std::size_t>(to_do_.size(), 1, channels.size());
   {
     std::vector<std::jthread> threads;
-    try {
-      for (std::size_t i = 1; i < std::min(channels.size(), batches_.size()); ++i) {
+    for (std::size_t i = 1, count = threads_; i < count; ++i) {
+      try {
         threads.emplace_back([this, channel = channels[i]] { Work(channel); });
+      } catch (const std::system_error&) {  // fewer threads do the same work
+        const std::lock_guard lock(mutex_);
+        --threads_;
       }
-    } catch (const std::system_error&) {
-      // Fewer threads do the same work.
     }
     Work(channels[0]);
   }
@@ -99,10 +92,7 @@ absl::Status Transfer::Run(std::span<const std::shared_ptr<grpc::Channel>> chann
 
 void Transfer::Work(const std::shared_ptr<grpc::Channel>& channel) {
   try {
-    for (std::size_t i; (i = next_batch_.fetch_add(1)) < batches_.size();) {
-      absl::Status status = ReadBatch(channel, {.parts = batches_[i], .unchecked = {}});
-      if (!status.ok()) return Fail(status);
-    }
+    for (std::optional<Rest> rest = Next(); rest && ReadRest(channel, *rest);) rest = Next();
   } catch (const std::exception& error) {  // memory
     Fail(absl::ResourceExhaustedError(error.what()));
   }
@@ -116,21 +106,56 @@ void Transfer::Fail(const absl::Status& status) {
   stop_.request_stop();
 }
 
-absl::Status Transfer::ReadBatch(const std::shared_ptr<grpc::Channel>& channel, Rest rest) {
+std::optional<Transfer::Rest> Transfer::Next() {
+  const std::lock_guard lock(mutex_);
+  if (to_do_.empty()) {
+    --threads_;
+    return std::nullopt;
+  }
+  Rest rest = std::move(to_do_.front());
+  to_do_.pop_front();
+  return rest;
+}
+
+bool Transfer::LeaveToOthers(const Rest& rest) {
+  const std::lock_guard lock(mutex_);
+  if (threads_ == 1) return false;
+  --threads_;
+  to_do_.push_front(rest);
+  return true;
+}
+
+bool Transfer::ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
   Backoff backoff(options_.retry_for, std::random_device()());
   for (;;) {
     const Outcome outcome = Try(channel, rest);
-    if (outcome.status.ok()) return absl::OkStatus();
+    if (outcome.status.ok()) {
+      break_told_ = false;
+      return true;
+    }
+    // A server without room for one more stream still answers those that it has.
+    if (proto::DetailsOf(outcome.status).reason == proto::kServerBusy && LeaveToOthers(rest)) {
+      return false;
+    }
     const auto delay = DelayAfter(outcome, backoff);
     if (!delay.has_value()) {
-      const std::int64_t taken = bytes_taken_.load();
-      if (taken == 0 || !outcome.is_servers || !IsBroken(outcome.status)) return outcome.status;
-      return absl::Status(outcome.status.code(),
-                          "the connection broke after " + std::to_string(taken) +
-                              " bytes: " + std::string(outcome.status.message()));
+      Fail(GivenUp(outcome));
+      return false;
     }
-    if (!Sleep(*delay, stop_.get_token())) return absl::CancelledError("interrupted");
+    if (options_.on_break && !break_told_.exchange(true)) options_.on_break(outcome.status);
+    if (!Sleep(*delay)) {
+      Fail(absl::CancelledError("interrupted"));
+      return false;
+    }
   }
+}
+
+absl::Status Transfer::GivenUp(const Outcome& outcome) const {
+  const std::int64_t taken = bytes_taken_;
+  if (taken == 0 || !outcome.is_servers || !IsBroken(outcome.status)) return outcome.status;
+  return absl::Status(outcome.status.code(),
+                      "the connection broke after " + std::to_string(taken) +
+                          " bytes: " + std::string(outcome.status.message()));
 }
 
 std::optional<std::chrono::milliseconds> Transfer::DelayAfter(const Outcome& outcome,
@@ -140,18 +165,25 @@ std::optional<std::chrono::milliseconds> Transfer::DelayAfter(const Outcome& out
   // A busy server says when to come back. One that was never there is most likely another address
   // than was meant.
   const auto asked = proto::DetailsOf(outcome.status).retry_delay;
-  if (!asked.has_value() && !(bytes_taken_.load() > 0 && IsBroken(outcome.status))) {
-    return std::nullopt;
-  }
+  if (!asked.has_value() && !(bytes_taken_ > 0 && IsBroken(outcome.status))) return std::nullopt;
   return backoff.Next(Backoff::Clock::now(), asked.value_or(std::chrono::milliseconds(0)));
 }
 
+bool Transfer::Sleep(std::chrono::milliseconds delay) const {
+  auto until = std::chrono::steady_clock::now() + delay;
+  if (options_.deadline.has_value()) until = std::min(until, *options_.deadline);
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any wake;
+  wake.wait_until(lock, stop_.get_token(), until, [] { return false; });
+  return !stop_.stop_requested();
+}
+
 Transfer::Outcome Transfer::Try(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
-  while (!rest.unchecked.empty()) {
-    if (Outcome outcome = Check(channel, rest.unchecked.back()); !outcome.status.ok()) {
-      return outcome;
-    }
-    rest.unchecked.pop_back();
+  if (rest.unchecked.has_value()) {
+    const Outcome outcome = Check(channel, *rest.unchecked);
+    if (!outcome.status.ok()) return outcome;
+    rest.unchecked.reset();
   }
   return rest.parts.empty() ? Outcome() : ReadOnce(channel, rest);
 }
@@ -183,10 +215,11 @@ Transfer::Outcome Transfer::ReadOnce(const std::shared_ptr<grpc::Channel>& chann
   const auto done = static_cast<std::ptrdiff_t>(chunks.selections_done());
   const std::int64_t taken = chunks.elements_taken();
   rest.parts.erase(rest.parts.begin(), rest.parts.begin() + done);
+  if (rest.parts.empty()) return {};  // all came, with trailers: what the call says is late
   if (taken > 0) {
     TransferPart& part = rest.parts[0];
     if (options_.digest) {
-      rest.unchecked.push_back({{part.selection, part.first, taken}, chunks.digest()});
+      rest.unchecked = Unchecked{{part.selection, part.first, taken}, chunks.digest()};
     }
     part.first += taken;
     part.count -= taken;

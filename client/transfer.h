@@ -11,6 +11,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,6 +36,8 @@ struct TransferOptions {
   // For how long to try again after a break, once something has come; 0: not at all.
   std::chrono::milliseconds retry_for{0};
   std::string target;  // for errors
+  // As RemoteOptions::on_break.
+  std::function<void(const absl::Status&)> on_break;
 };
 
 // Thread-safety: for one thread, which calls Run once.
@@ -58,7 +62,7 @@ class Transfer {
   // What is left of a batch.
   struct Rest {
     std::vector<TransferPart> parts;
-    std::vector<Unchecked> unchecked;
+    std::optional<Unchecked> unchecked;
   };
   // What a try came to.
   struct Outcome {
@@ -68,13 +72,23 @@ class Transfer {
   };
 
   void Work(const std::shared_ptr<grpc::Channel>& channel);
-  absl::Status ReadBatch(const std::shared_ptr<grpc::Channel>& channel, Rest rest);
+  // nullopt: there is no more to do, and this thread no longer counts.
+  std::optional<Rest> Next();
+  // Whether others are left to take `rest`; then this thread no longer counts.
+  bool LeaveToOthers(const Rest& rest);
+  // False: this thread has no more to do.
+  bool ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& rest);
   // One try. After an error, `rest` is what it left.
   Outcome Try(const std::shared_ptr<grpc::Channel>& channel, Rest& rest);
+  // REQUIRES: nothing unchecked in `rest`
   Outcome ReadOnce(const std::shared_ptr<grpc::Channel>& channel, Rest& rest);
   Outcome Check(const std::shared_ptr<grpc::Channel>& channel, const Unchecked& unchecked);
   // How long to wait before the next try; nullopt if there is none.
   std::optional<std::chrono::milliseconds> DelayAfter(const Outcome& outcome, Backoff& backoff);
+  // What is said when there is none.
+  absl::Status GivenUp(const Outcome& outcome) const;
+  // At most until the deadline. False if it was stopped before.
+  bool Sleep(std::chrono::milliseconds delay) const;
 
   Selection SelectionOf(const TransferPart& part) const;
   BoundSelection BoundOf(const TransferPart& part) const;
@@ -94,14 +108,15 @@ class Transfer {
   const std::span<const BoundSelection> bound_;
   const TransferOptions options_;
   Receiver& receiver_;
-  std::vector<Batch> batches_;
   std::stop_source stop_;  // the user's, and that of the first error
 
-  std::atomic<std::size_t> next_batch_{0};
   std::atomic<std::int64_t> bytes_taken_{0};
-  std::mutex mutex_;
-  std::vector<Progress> progress_;  // by selection; guarded by mutex_
-  absl::Status status_;             // the first error; guarded by mutex_
+  std::atomic<bool> break_told_{false};
+  std::mutex mutex_;  // guards what follows
+  std::deque<Rest> to_do_;
+  std::size_t threads_ = 0;         // that take from it
+  std::vector<Progress> progress_;  // by selection
+  absl::Status status_;             // the first error
 };
 
 }  // namespace weightinit::client

@@ -10,36 +10,50 @@ constexpr std::int64_t kMiB = std::int64_t{1} << 20;
 
 // A call costs about a millisecond; the values of this many bytes take several.
 constexpr std::int64_t kMinBatchBytes = 16 * kMiB;
-// What a call that breaks may have to be checked again for.
-constexpr std::int64_t kMaxBatchBytes = 1024 * kMiB;
 constexpr std::int64_t kBatchesPerConnection = 4;
-// Tensors are cut in whole messages of any server: 2 MiB is the largest.
-constexpr std::int64_t kCutBytes = 2 * kMiB;
+// What came of a part before a break is drawn again to be checked: this takes less than a second.
+constexpr std::int64_t kMaxPartBytes = 256 * kMiB;
+// What a server would refuse is asked for all the same, but not in any number of parts.
+constexpr std::int64_t kMaxCuts = 4096;
+// Tensors are cut in whole messages of any server: 4 MiB is the largest.
+constexpr std::int64_t kCutBytes = 4 * kMiB;
 
 // More do not help one reader: two already carry what a raw socket does.
 constexpr std::int64_t kMaxAutomatic = 4;
 constexpr std::int64_t kBytesPerConnection = 64 * kMiB;
 
-std::int64_t BatchBytes(std::int64_t total, int connections) {
-  if (connections == 1) return std::numeric_limits<std::int64_t>::max() / 2;
-  const std::int64_t even = total / (connections * kBatchesPerConnection);
-  return std::clamp(even / kCutBytes * kCutBytes, kMinBatchBytes, kMaxBatchBytes);
+constexpr std::int64_t kUnbounded = std::numeric_limits<std::int64_t>::max() - kCutBytes;
+
+// At most kUnbounded.
+std::int64_t TotalBytes(std::span<const BoundSelection> selections) {
+  std::int64_t total = 0;
+  for (const BoundSelection& selection : selections) {
+    total += std::min(selection.num_bytes(), kUnbounded - total);
+  }
+  return total;
+}
+
+std::int64_t RoundUpToCut(std::int64_t bytes) {
+  return (bytes + kCutBytes - 1) / kCutBytes * kCutBytes;
 }
 
 }  // namespace
 
-int AutomaticConnections(std::int64_t num_bytes, int processors) {
+int AutomaticConnections(std::span<const BoundSelection> selections, int processors) {
   return static_cast<int>(std::clamp<std::int64_t>(
-      std::min<std::int64_t>(num_bytes / kBytesPerConnection, processors), 1, kMaxAutomatic));
+      std::min<std::int64_t>(TotalBytes(selections) / kBytesPerConnection, processors), 1,
+      kMaxAutomatic));
 }
 
 std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections) {
-  std::int64_t total = 0;
-  for (const BoundSelection& selection : selections) total += selection.num_bytes();
-  const std::int64_t batch_bytes = BatchBytes(total, connections);
+  const std::int64_t total = TotalBytes(selections);
+  const std::int64_t part_bytes = std::max(kMaxPartBytes, RoundUpToCut(total / kMaxCuts));
+  const std::int64_t even = RoundUpToCut(total / (connections * kBatchesPerConnection));
+  const std::int64_t batch_bytes =
+      connections == 1 ? kUnbounded : std::clamp(even, kMinBatchBytes, part_bytes);
 
   std::vector<Batch> batches;
-  std::int64_t room = 0;
+  std::int64_t room = 0;  // in the last batch
   for (std::size_t i = 0; i < selections.size(); ++i) {
     const std::int64_t element = SizeBytes(selections[i].dtype);
     std::int64_t done = 0;
@@ -48,10 +62,9 @@ std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int 
         batches.emplace_back();
         room = batch_bytes;
       }
-      // What is left of a tensor may overfill a batch by less than a cut.
-      const std::int64_t left = selections[i].count - done;
-      const std::int64_t most = (room + kCutBytes - 1) / kCutBytes * (kCutBytes / element);
-      const std::int64_t count = std::min(left, most);
+      // Whole cuts, so that a batch may be overfilled by less than one.
+      const std::int64_t most = std::min(RoundUpToCut(room), part_bytes);
+      const std::int64_t count = std::min(selections[i].count - done, most / element);
       batches.back().push_back({i, done, count});
       done += count;
       room -= count * element;

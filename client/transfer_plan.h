@@ -25,11 +25,13 @@ struct TransferPart {
 using Batch = std::vector<TransferPart>;
 
 // The connections to use where the caller leaves it open: as many as can be kept busy on a machine
-// of `processors`, and no more than there are large pieces in `num_bytes`.
-int AutomaticConnections(std::int64_t num_bytes, int processors);
+// of `processors`, and no more than there are large pieces to read.
+int AutomaticConnections(std::span<const BoundSelection> selections, int processors);
 
 // All elements of all selections, once, in order; a selection without elements is one part. For one
-// connection one batch; for more, several for each, so that all end at about the same time.
+// connection one batch; for more, several for each, so that all end at about the same time. Parts
+// are small enough to be checked again soon, and however much is selected they are not many more
+// than the selections.
 std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections);
 
 }  // namespace weightinit::client

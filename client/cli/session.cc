@@ -49,11 +49,11 @@ absl::Status Session::CheckFlags() const {
   }
   const bool tls = remote.tls || !remote.ca_file.empty() || !remote.cert_file.empty() ||
                    !remote.key_file.empty() || !remote.server_name.empty();
-  const char* flag = tls                                                   ? "--tls and its kin go"
-                     : flags_.timeout_seconds != 0                         ? "--timeout goes"
-                     : remote.connections != 0                             ? "--connections goes"
-                     : flags_.retry_for_seconds != kDefaultRetryForSeconds ? "--retry-for goes"
-                                                                           : nullptr;
+  const char* flag = nullptr;
+  if (tls) flag = "--tls and its kin go";
+  if (flags_.timeout_seconds != 0) flag = "--timeout goes";
+  if (remote.connections != 0) flag = "--connections goes";
+  if (flags_.retry_for_seconds.has_value()) flag = "--retry-for goes";
   if (flag == nullptr) return absl::OkStatus();
   return UsageError(std::string(flag) + " with --server HOST:PORT (or WEIGHTINIT_SERVER)");
 }
@@ -69,7 +69,11 @@ absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
     return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
   };
   if (flags_.timeout_seconds > 0) remote.timeout = milliseconds(flags_.timeout_seconds);
-  remote.retry_for = milliseconds(flags_.retry_for_seconds);
+  if (flags_.retry_for_seconds) remote.retry_for = milliseconds(*flags_.retry_for_seconds);
+  remote.on_break = [this](const absl::Status& status) {
+    if (show_progress()) Note("\r\x1b[K");  // in the place of the bar, which comes back below
+    Warn(std::string(status.message()) + "; trying again");
+  };
   return RemoteBackend::Create(remote);
 }
 

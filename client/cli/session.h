@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -19,13 +20,11 @@
 
 namespace weightinit::client {
 
-inline constexpr double kDefaultRetryForSeconds = 60;
-
 // Flags that all commands have.
 struct CommonFlags {
-  RemoteOptions remote;  // an empty target: in this process
-  double timeout_seconds = 0;
-  double retry_for_seconds = kDefaultRetryForSeconds;
+  RemoteOptions remote;                     // an empty target: in this process
+  double timeout_seconds = 0;               // 0: none
+  std::optional<double> retry_for_seconds;  // by default RemoteOptions'
   int threads = 0;
   std::int64_t max_matrix_bytes = Limits{}.max_matrix_bytes;  // in this process
   bool json = false, quiet = false;
