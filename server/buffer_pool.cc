@@ -8,9 +8,10 @@ namespace {
 
 constexpr std::size_t kPageBytes = 4096;
 // Buffers begin in the middle of a page. What is copied to a socket comes to lie a few bytes behind
-// the beginning of a page, and on some processors (`rep movsb` of AMD's Zen 4) a copy crawls whose
-// source and destination are in about the same place of their pages: a stream from buffers at
-// the beginning of a page cost the server 0.5 CPU seconds per GB instead of 0.2.
+// the beginning of a page, and on some processors (seen on AMD's Zen 3, whose kernel copies by `rep
+// movsb`) a copy crawls whose source and destination are in about the same place of their pages: a
+// stream from buffers at the beginning of a page cost the server 0.5 CPU seconds per GB instead of
+// 0.2.
 constexpr std::size_t kBeginInPage = kPageBytes / 2;
 // Below this part of a full buffer, a buffer of its own size is used instead.
 constexpr std::size_t kWorthPooling = 2;

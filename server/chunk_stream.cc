@@ -8,10 +8,15 @@
 namespace weightinit::server {
 namespace {
 
+// Are drawn in about ten microseconds.
+constexpr std::int64_t kTrivialBytes = std::int64_t{16} << 10;
+
 // Whether all elements are the same.
 bool IsOneValue(const PlannedSelection& planned) {
-  return std::holds_alternative<FilledWith>(
-      planned.plan->DrawOf(planned.selection.tensor).distribution);
+  const int tensor = planned.selection.tensor;
+  return std::holds_alternative<IdentityLayout>(
+             planned.plan->tensors[static_cast<std::size_t>(tensor)].layout) &&
+         std::holds_alternative<FilledWith>(planned.plan->DrawsOf(tensor)[0].distribution);
 }
 
 }  // namespace
@@ -31,10 +36,20 @@ std::int64_t ChunkStream::num_bytes() const {
   return sum;
 }
 
-bool ChunkStream::IsNextLong() const {
-  if (selection_ == selections_.size()) return false;
-  const PlannedSelection& planned = selections_[selection_];
-  return IsMadeWhole(*planned.plan, planned.selection.tensor);
+Effort ChunkStream::NextEffort() const {
+  if (selection_ == selections_.size()) return Effort::kTrivial;
+  const auto& [plan, selection] = selections_[selection_];
+  if (IsMadeWhole(*plan, selection.tensor)) return Effort::kLong;
+  if (check_.sha256) return Effort::kShort;
+  const std::int64_t size = Part(selection, done_, NextCount()).num_bytes();
+  const bool is_drawn = size <= static_cast<std::int64_t>(repeated_.bytes().size());
+  return is_drawn || size <= kTrivialBytes ? Effort::kTrivial : Effort::kShort;
+}
+
+// Elements of the next chunk.
+std::int64_t ChunkStream::NextCount() const {
+  const BoundSelection& selection = selections_[selection_].selection;
+  return std::min(selection.count - done_, chunk_bytes_ / SizeBytes(selection.dtype));
 }
 
 absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool()>& cancelled) {
@@ -48,7 +63,7 @@ absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool(
   chunk.byte_offset = static_cast<std::uint64_t>((selection.first + done_) * element_bytes);
   if (done_ == 0) chunk.header = proto::HeaderToProto(*planned.plan, selection);
 
-  const std::int64_t count = std::min(selection.count - done_, chunk_bytes_ / element_bytes);
+  const std::int64_t count = NextCount();
   if (absl::Status status = Draw(planned, count, chunk, cancelled); !status.ok()) return status;
   done_ += count;
   if (done_ == selection.count) {

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "proto/convert.h"
 #include "server/buffer_pool.h"
+#include "server/effort.h"
 #include "server/sha256_stream.h"
 #include "weightinit/engine.h"
 #include "weightinit/plan.h"
@@ -48,8 +49,8 @@ class ChunkStream {
   // Of all selections.
   std::int64_t num_bytes() const;
 
-  // Whether the next chunk may need a matrix that must be made first.
-  bool IsNextLong() const;
+  // What the next chunk costs. Long: it may need a matrix that must be made first.
+  Effort NextEffort() const;
 
   // Draws the next chunk on the caller's thread; nullopt after the last one. The first chunk of a
   // matrix may take long; `cancelled` is asked in between. After an error there is no going on.
@@ -59,6 +60,7 @@ class ChunkStream {
  private:
   absl::Status Draw(const PlannedSelection& planned, std::int64_t count, Chunk& chunk,
                     const std::function<bool()>& cancelled);
+  std::int64_t NextCount() const;
   v1::TensorTrailer Trailer();
 
   const Engine& engine_;

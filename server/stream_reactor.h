@@ -17,6 +17,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "proto/convert_status.h"
 #include "server/catch_all.h"
+#include "server/effort.h"
 #include "server/hand_over.h"
 #include "server/stream_memory.h"
 #include "server/stream_slots.h"
@@ -33,16 +34,15 @@ class Producer {
   // Calls come one at a time. `cancelled` turns true when no one waits any more: then return
   // CANCELLED soon.
 
-  // Reads the request, on the pool. Called once, before anything else; after an error nothing
+  // Reads the request. Called once, before anything else; after an error nothing
   // follows. Returns what the memory of its messages was promised, kept until the last has left;
   // nullptr for small ones.
   virtual absl::StatusOr<StreamMemory::Share> Start(const std::function<bool()>& cancelled) = 0;
 
-  // Whether the next message may take long to make, or wait for what another stream makes. Called
-  // on any thread.
-  virtual bool IsNextLong() const = 0;
+  // What the next call, of Start or Next, costs. Called on any thread.
+  virtual Effort NextEffort() const = 0;
 
-  // The next message, nullopt after the last. On the pool.
+  // The next message, nullopt after the last.
   virtual absl::StatusOr<std::optional<Message>> Next(const std::function<bool()>& cancelled) = 0;
 };
 
@@ -51,7 +51,7 @@ class Producer {
 // it too, before its next message. Messages are made one by one, each a task of its own: streams
 // take turns on the pool, however far ahead they may run.
 //
-// Threads: gRPC calls OnWriteDone, OnCancel and OnDone, the pool calls Start and Make, in any order
+// Threads: gRPC calls OnWriteDone, OnCancel and OnDone, the pool calls Make, in any order
 // and at once. Every step locks, decides what follows from the state, and acts after unlocking.
 // Finish is called only while neither the pool nor a write holds this object, which OnDone then
 // deletes.
@@ -131,12 +131,13 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
         end_ = state_.end;
       }
     }
-    // Unless one of these is to be done, another thread may already be deleting this object.
+    // Unless one of these is to be done, another thread may already be deleting this object. First
+    // what others do meanwhile: to begin a write takes as long as to copy it to the socket.
+    if (make) MakeNext();
     if (write) {
       HandOver(this);
       this->StartWrite(&*writing_);
     }
-    if (make) PostNext();
     if (finish) {
       HandOver(this);
       this->Finish(proto::ToGrpcStatus(end_));
@@ -144,15 +145,18 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   }
 
   // REQUIRES: the caller has set is_making, and so owns the producer.
-  void PostNext() {
-    if (!is_started_) {
-      pool_.Post([this] { Start(); });
-    } else if (producer_->IsNextLong()) {
-      pool_.PostLong([this] { Make(); });
-    } else {
-      pool_.Post([this] { Make(); });
+  void MakeNext() {
+    switch (producer_->NextEffort()) {
+      case Effort::kTrivial:
+        return Make();  // comes back to Step, at most `ahead` deep
+      case Effort::kShort:
+        return pool_.Post([this] { Make(); });
+      case Effort::kLong:
+        return pool_.PostLong([this] { Make(); });
     }
   }
+
+  void Make() { is_started_ ? Next() : Start(); }
 
   void Start() {
     is_started_ = true;
@@ -160,11 +164,10 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
         UnlessCancelled([this](const auto& cancelled) { return producer_->Start(cancelled); });
     if (!share.ok()) return Made(share.status());
     share_ = *std::move(share);
-    // Small answers should not have to queue twice.
-    producer_->IsNextLong() ? PostNext() : Make();
+    MakeNext();
   }
 
-  void Make() {
+  void Next() {
     Made(UnlessCancelled([this](const auto& cancelled) { return producer_->Next(cancelled); }));
   }
 

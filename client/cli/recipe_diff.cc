@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <set>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -36,40 +37,54 @@ class Comparison {
     if (left != right) difference_.reasons.push_back({std::string(what), left, right});
   }
 
-  void AddDistributions(const Distribution& left, const Distribution& right) {
-    Add("distribution", std::string(Name(left)), std::string(Name(right)));
+  // `of` begins what is said of them.
+  void AddDraws(const std::string& of, const ModelPlan& left, const Draw& a, const ModelPlan& right,
+                const Draw& b) {
+    AddDistributions(of, a.distribution, b.distribution);
+    // Words count only where they enter.
+    if (!IsRandom(a.distribution) || !IsRandom(b.distribution)) return;
+    Add(of + "generator", std::string(Name(left.generator)), std::string(Name(right.generator)));
+    Add(of + "seed", std::to_string(a.seed), std::to_string(b.seed));
+    Add(of + "subsequence", SubsequenceText(a.subsequence), SubsequenceText(b.subsequence));
+  }
+
+ private:
+  void AddDistributions(const std::string& of, const Distribution& left,
+                        const Distribution& right) {
+    Add(of + "distribution", std::string(Name(left)), std::string(Name(right)));
     if (Name(left) != Name(right)) return;
     const auto right_numbers = Numbers(right);
     std::map<std::string, double> others(right_numbers.begin(), right_numbers.end());
     for (const auto& [name, number] : Numbers(left)) {
       const auto other = others.find(name);
       // Text of equal numbers is equal; −0 and 0 are the same here as in values.
-      Add(name, NumberText(number), other == others.end() ? "none" : NumberText(other->second));
+      Add(of + name, NumberText(number),
+          other == others.end() ? "none" : NumberText(other->second));
       if (other != others.end()) others.erase(other);
     }
-    for (const auto& [name, number] : others) Add(name, "none", NumberText(number));
+    for (const auto& [name, number] : others) Add(of + name, "none", NumberText(number));
   }
 
- private:
   TensorDifference& difference_;
 };
 
 TensorDifference DiffTensors(const ModelPlan& left, int l, const ModelPlan& right, int r) {
   const TensorPlan& a = left.tensors[static_cast<std::size_t>(l)];
   const TensorPlan& b = right.tensors[static_cast<std::size_t>(r)];
-  const Draw& draw_a = left.DrawOf(l);
-  const Draw& draw_b = right.DrawOf(r);
   TensorDifference difference{.name = a.name, .reasons = {}};
   Comparison compare(difference);
   compare.Add("shape", ToString(a.shape), ToString(b.shape));
   compare.Add("dtype", std::string(Name(a.dtype)), std::string(Name(b.dtype)));
-  compare.AddDistributions(draw_a.distribution, draw_b.distribution);
-  // Words count only where they enter.
-  if (!IsRandom(draw_a.distribution) || !IsRandom(draw_b.distribution)) return difference;
-  compare.Add("generator", std::string(Name(left.generator)), std::string(Name(right.generator)));
-  compare.Add("seed", std::to_string(draw_a.seed), std::to_string(draw_b.seed));
-  compare.Add("subsequence", SubsequenceText(draw_a.subsequence),
-              SubsequenceText(draw_b.subsequence));
+  compare.Add("layout", a.layout_text, b.layout_text);
+  const std::span<const Draw> draws_a = left.DrawsOf(l), draws_b = right.DrawsOf(r);
+  compare.Add("draws", std::to_string(draws_a.size()), std::to_string(draws_b.size()));
+  if (draws_a.size() != draws_b.size()) return difference;
+  for (std::size_t i = 0; i < draws_a.size(); ++i) {
+    const std::string of = draws_a.size() == 1 ? "" : draws_a[i].name + ": ";
+    if (!of.empty())
+      compare.Add(of + "shape", ToString(draws_a[i].shape), ToString(draws_b[i].shape));
+    compare.AddDraws(of, left, draws_a[i], right, draws_b[i]);
+  }
   return difference;
 }
 

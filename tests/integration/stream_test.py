@@ -160,9 +160,9 @@ class ManyCancelledTest(StreamsTest):
             request.check.sha256 = generator.random() < 0.2
             call = stub.InitializeModel(request, timeout=timeout)
         elif kind < 9:
-            call = stub.Plan(wire.service_pb2.PlanRequest(recipe=recipe), timeout=timeout)
+            call = stub.Plan(wire.plan_pb2.PlanRequest(recipe=recipe), timeout=timeout)
         else:
-            call = stub.Summarize(wire.service_pb2.SummarizeRequest(recipe=recipe), timeout=min(timeout, 0.05))
+            call = stub.Summarize(wire.summary_pb2.SummarizeRequest(recipe=recipe), timeout=min(timeout, 0.05))
         try:
             for _, _ in zip(range(generator.choice((0, 0, 1, 2, 5, 20))), call):
                 if generator.random() < 0.2:

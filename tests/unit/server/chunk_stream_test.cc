@@ -50,9 +50,30 @@ TEST_F(ChunkStreamTest, OnlyWhatIsMadeWholeMayTakeLong) {
   const std::vector<BoundSelection> all = SelectAll(*plan);
   ChunkStream stream = Stream({{plan, all[0]}, {plan, all[1]}});
   for (const bool is_long : {false, true, false}) {
-    EXPECT_EQ(stream.IsNextLong(), is_long);
+    EXPECT_EQ(stream.NextEffort() == Effort::kLong, is_long);
     EXPECT_TRUE(stream.Next({}).ok());
   }
+}
+
+TEST_F(ChunkStreamTest, SmallChunksAndThoseThatAreThereAreTrivial) {
+  constexpr std::int64_t kLarge = 64 << 10;
+  const auto plan = PlanOf({Tensor("small", {5}), Tensor("large", {kLarge / 2}),
+                            Tensor("one", {kLarge / 2}, Constant{.value = 3})});
+  const auto efforts = [&](proto::Check check) {
+    std::vector<PlannedSelection> selections;
+    for (const BoundSelection& one : SelectAll(*plan)) selections.push_back({plan, one});
+    ChunkStream stream(engine_, BufferPool::Create(kLarge, 4), kLarge, selections, check);
+    std::vector<Effort> seen;
+    do seen.push_back(stream.NextEffort());
+    while (stream.Next({}).value().has_value());
+    return seen;
+  };
+  constexpr Effort kTrivial = Effort::kTrivial, kShort = Effort::kShort;
+  EXPECT_EQ(efforts({}), (std::vector{kTrivial, kShort, kShort, kShort, kTrivial, kTrivial}));
+  EXPECT_EQ(efforts({.digest = true, .sha256 = false}),
+            (std::vector{kTrivial, kShort, kShort, kShort, kShort, kTrivial}));
+  EXPECT_EQ(efforts({.digest = false, .sha256 = true}),
+            (std::vector{kShort, kShort, kShort, kShort, kShort, kTrivial}));
 }
 
 TEST_F(ChunkStreamTest, ChunksAreTheWholeInOrder) {
