@@ -148,7 +148,10 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   void MakeNext() {
     switch (producer_->NextEffort()) {
       case Effort::kTrivial:
-        return Make();  // comes back to Step, at most `ahead` deep
+        // Comes back to Step, at most `ahead` deep. With more streams than threads all queue: one
+        // that can always be written to would never let the others have a turn.
+        if (slot_->taken() <= pool_.threads()) return Make();
+        [[fallthrough]];
       case Effort::kShort:
         return pool_.Post([this] { Make(); });
       case Effort::kLong:
