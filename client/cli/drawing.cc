@@ -52,7 +52,7 @@ class FileMetadata {
       : plan_(plan), options_(options), drawn_(drawn) {
     for (std::size_t i = 0; i < bound.size(); ++i) {
       const TensorPlan& tensor = plan.tensors[static_cast<std::size_t>(bound[i].tensor)];
-      if (bound[i].count == tensor.num_elements || selections.empty()) continue;
+      if (bound[i].shape == tensor.shape) continue;
       slices_[tensor.name] = {tensor.shape, SliceText(selections[i].slice, bound[i].shape)};
     }
   }
@@ -110,8 +110,7 @@ class BlockReceiver final : public Receiver {
   absl::Status Done(std::size_t selection, std::uint64_t digest) override {
     const std::size_t block = reading_[selection];
     digests_[block] = digest;
-    output_.BlockDone(block, digest);
-    return absl::OkStatus();
+    return output_.BlockDone(block, digest);
   }
 
   // Of each block that was read.
