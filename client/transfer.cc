@@ -215,6 +215,7 @@ Transfer::Outcome Transfer::ReadOnce(const std::shared_ptr<grpc::Channel>& chann
   const auto done = static_cast<std::ptrdiff_t>(chunks.selections_done());
   const std::int64_t taken = chunks.elements_taken();
   rest.parts.erase(rest.parts.begin(), rest.parts.begin() + done);
+  if (rest.parts.empty()) return {};  // all came, with trailers: what the call says is late
   if (taken > 0) {
     TransferPart& part = rest.parts[0];
     if (options_.digest) {

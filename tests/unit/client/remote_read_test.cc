@@ -105,6 +105,14 @@ TEST_F(RemoteReadTest, ItMayBreakAnywhere) {
   }
 }
 
+TEST_F(RemoteReadTest, ABreakAfterTheLastTrailerIsNone) {
+  Script script;
+  script.status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the cable");
+  server_.Next(script);
+  ExpectAll(Read());
+  EXPECT_EQ(server_.requests().size(), 1u);
+}
+
 TEST_F(RemoteReadTest, SelectionsKeepTheirOwnFirstByte) {
   Selection slice = Select("a", ParseSlice("10:90:2,5:95", Shape{100, 100}).value());
   slice.first_byte = 400;

@@ -54,7 +54,7 @@ TEST(TransferPlanTest, EverythingOnceInOrder) {
     std::vector<BoundSelection> selections(random() % 8);
     for (BoundSelection& selection : selections) {
       // Sizes of every order of magnitude, 0 among them.
-      selection = Elements(static_cast<std::int64_t>(random() >> (20 + random() % 45)),
+      selection = Elements(static_cast<std::int64_t>(random() >> (20 + random() % 44)),
                            dtypes[random() % 4]);
     }
     for (const int connections : {1, 2, 3, 8, 64}) {
