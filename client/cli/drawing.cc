@@ -1,5 +1,6 @@
 #include "client/cli/drawing.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -24,19 +25,52 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Who asks for tensors that share their elements gets one of them in a safetensors file, as
+// Hugging Face writes them. A duplicate whose original is not asked for stays.
+std::vector<Selection> WithoutDuplicates(OutputKind kind, const ModelPlan& plan,
+                                         std::span<const Selection> selections,
+                                         std::span<const BoundSelection> bound) {
+  std::vector<Selection> kept(selections.begin(), selections.end());
+  if (kind != OutputKind::kSafetensors && kind != OutputKind::kShards) return kept;
+  std::set<int> asked;
+  bool has_duplicates = false;
+  for (const BoundSelection& selection : bound) asked.insert(selection.tensor);
+  const auto is_duplicate = [&](std::size_t i) {
+    const auto& tied_to = plan.tensors[static_cast<std::size_t>(bound[i].tensor)].tied_to;
+    return tied_to.has_value() && asked.contains(*tied_to);
+  };
+  for (std::size_t i = 0; i < bound.size(); ++i) has_duplicates |= is_duplicate(i);
+  if (!has_duplicates) return kept;
+  kept.clear();
+  for (std::size_t i = 0; i < bound.size(); ++i) {
+    if (is_duplicate(i)) continue;
+    Selection& selection = kept.emplace_back();
+    if (selections.empty()) {
+      selection.name = plan.tensors[static_cast<std::size_t>(bound[i].tensor)].name;
+    } else {
+      selection = selections[i];
+    }
+  }
+  return kept;
+}
+
 // What is about to be drawn, digests still open.
 Drawn Prepare(const ModelPlan& plan, std::span<const BoundSelection> selections,
               const DrawOptions& options) {
   Drawn drawn;
-  bool whole = selections.size() == plan.tensors.size();
+  std::int64_t counted = 0;  // of the model's tensors, those that are there whole
   for (const BoundSelection& selection : selections) {
     const TensorPlan& tensor = plan.tensors[static_cast<std::size_t>(selection.tensor)];
-    const bool is_counted = !IsCountedElsewhere(tensor.shape, options.shard);
+    const bool is_counted =
+        !tensor.tied_to.has_value() && !IsCountedElsewhere(tensor.shape, options.shard);
     drawn.tensors.push_back({tensor.name, selection.dtype, selection.shape, selection.num_bytes(),
                              0, DigestWeight(tensor.name, selection.dtype, tensor.shape),
                              is_counted});
-    whole = whole && is_counted && selection.count == tensor.num_elements;
+    if (is_counted && selection.shape == tensor.shape) ++counted;
   }
+  const bool whole =
+      counted == std::count_if(plan.tensors.begin(), plan.tensors.end(),
+                               [](const TensorPlan& t) { return !t.tied_to.has_value(); });
   drawn.what = options.single_tensor ? DigestOfWhat::kTensor
                : whole               ? DigestOfWhat::kModel
                                      : DigestOfWhat::kSelection;
@@ -52,7 +86,7 @@ class FileMetadata {
       : plan_(plan), options_(options), drawn_(drawn) {
     for (std::size_t i = 0; i < bound.size(); ++i) {
       const TensorPlan& tensor = plan.tensors[static_cast<std::size_t>(bound[i].tensor)];
-      if (bound[i].count == tensor.num_elements || selections.empty()) continue;
+      if (bound[i].shape == tensor.shape) continue;
       slices_[tensor.name] = {tensor.shape, SliceText(selections[i].slice, bound[i].shape)};
     }
   }
@@ -110,8 +144,7 @@ class BlockReceiver final : public Receiver {
   absl::Status Done(std::size_t selection, std::uint64_t digest) override {
     const std::size_t block = reading_[selection];
     digests_[block] = digest;
-    output_.BlockDone(block, digest);
-    return absl::OkStatus();
+    return output_.BlockDone(block, digest);
   }
 
   // Of each block that was read.
@@ -182,9 +215,13 @@ std::uint64_t Drawn::digest() const {
 }
 
 absl::StatusOr<Drawn> DrawInto(const OutputTarget& target, const Model& model,
-                               std::span<const Selection> selections, const DrawOptions& options,
+                               std::span<const Selection> asked, const DrawOptions& options,
                                Session& session) {
-  absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(model.plan, selections);
+  absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(model.plan, asked);
+  if (!bound.ok()) return bound.status();
+  const std::vector<Selection> selections =
+      WithoutDuplicates(target.kind, model.plan, asked, *bound);
+  bound = BindAll(model.plan, selections);
   if (!bound.ok()) return bound.status();
   Drawn drawn = Prepare(model.plan, *bound, options);
   OutputRequest request{.target = target, .blocks = CutIntoBlocks(model.plan, *bound)};
@@ -283,7 +320,7 @@ nlohmann::ordered_json TensorsJson(const Drawn& drawn) {
     entry["shape"] = tensor.shape;
     entry["bytes"] = tensor.num_bytes;
     entry["digest"] = DigestText(tensor.digest);
-    if (!tensor.is_counted) entry["countedByRank"] = 0;
+    if (!tensor.is_counted) entry["counted"] = false;
     json.push_back(std::move(entry));
   }
   return json;

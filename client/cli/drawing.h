@@ -33,7 +33,8 @@ struct DrawnTensor {
   std::int64_t num_bytes = 0;  // likewise
   std::uint64_t digest = 0;
   std::uint64_t digest_weight = 0;  // in the model's digest
-  bool is_counted = true;           // there; otherwise another rank's shard counts it
+  bool is_counted = true;           // there; otherwise as a part of another rank's shard, or as the
+                                    // tensor that this one is tied to
 };
 
 // What a digest is of. They are different numbers, and have different names everywhere.
@@ -65,9 +66,10 @@ struct DrawOptions {
   bool resumable = false;      // what breaks is continued by the next run
 };
 
-// Draws into a file, a directory or stdout.
+// Draws into a file, a directory or stdout. Safetensors files leave out tensors that are tied to
+// others that they hold.
 absl::StatusOr<Drawn> DrawInto(const OutputTarget& target, const Model& model,
-                               std::span<const Selection> selections, const DrawOptions& options,
+                               std::span<const Selection> asked, const DrawOptions& options,
                                Session& session);
 
 // Draws, describes and forgets; `take` gets every summary. Errors: as Backend::Summarize.

@@ -81,8 +81,8 @@ class ContinuedOutput final : public Output {
     return staged_->Write(place.file, bytes, place.offset + byte_offset);
   }
 
-  void BlockDone(std::size_t block, std::uint64_t digest) override {
-    staged_->BlockDone(block, digest);
+  absl::Status BlockDone(std::size_t block, std::uint64_t digest) override {
+    return staged_->BlockDone(block, digest);
   }
 
   absl::Status Finish(const MetadataOf& metadata_of) override {

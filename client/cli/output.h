@@ -3,7 +3,7 @@
 //   auto output = Output::Create(target, items, blocks, metadata_of, …);
 //   // For each block that (*output)->done() lacks, in order if (*output)->in_order():
 //   status = (*output)->Write(item, byte_offset, bytes);
-//   (*output)->BlockDone(block, digest);
+//   status = (*output)->BlockDone(block, digest);
 //   status = (*output)->Finish(metadata_of);
 //
 // Files and directories appear whole or not at all. What is larger than a block is continued by a
@@ -55,7 +55,9 @@ class Output {
   // `byte_offset` is one of the item's slice.
   virtual absl::Status Write(std::size_t item, std::int64_t byte_offset,
                              std::span<const std::byte> bytes) = 0;
-  virtual void BlockDone(std::size_t /*block*/, std::uint64_t /*digest*/) {}
+  virtual absl::Status BlockDone(std::size_t /*block*/, std::uint64_t /*digest*/) {
+    return absl::OkStatus();
+  }
 
   // Writes the final heads and makes the files visible.
   virtual absl::Status Finish(const MetadataOf& metadata_of) = 0;

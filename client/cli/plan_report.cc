@@ -15,6 +15,15 @@ constexpr std::size_t kMostShown = 8;
 
 using enum Table::Fit;
 
+// What of the draws there is to say in one cell.
+std::string DrawsText(const v1::TensorPlan& tensor) {
+  if (tensor.part_count() > 0) {
+    return tensor.layout() + " of " + WithCommas(tensor.part_count()) + " draws";
+  }
+  const bool is_plain = tensor.layout().empty() || tensor.layout() == "identity";
+  return (is_plain ? "" : tensor.layout() + ": ") + DistributionText(tensor.distribution());
+}
+
 std::string TensorsText(const PlanAnswer& answer, const Terminal& terminal) {
   constexpr auto kRight = Table::Align::kRight;
   constexpr auto kBelow = Table::Moved::kBelow;
@@ -30,8 +39,8 @@ std::string TensorsText(const PlanAnswer& answer, const Terminal& terminal) {
   for (const v1::TensorPlan& tensor : answer.tensors) {
     table.Add({tensor.name(), ShapeText(tensor.shape()), v1::DType_Name(tensor.dtype()),
                tensor.has_rule() ? std::to_string(tensor.rule()) : "own", tensor.initializer(),
-               DistributionText(tensor.distribution()), Short(tensor.expected_mean()),
-               Short(tensor.expected_std()), tensor.why()});
+               DrawsText(tensor), Short(tensor.expected_mean()), Short(tensor.expected_std()),
+               tensor.why()});
   }
   return table.Text(terminal);
 }

@@ -341,7 +341,7 @@ absl::StatusOr<std::vector<Selection>> SpecFlags::Select(const Model& model) con
   const std::vector<TensorPlan>& tensors = model.plan.tensors;
   if (has_rank_) {
     if (selections.empty()) {
-      for (const TensorPlan& tensor : tensors) selections.push_back({.name = tensor.name});
+      for (const TensorPlan& tensor : tensors) selections.emplace_back().name = tensor.name;
     }
     std::size_t next = 0;
     for (Selection& selection : selections) {

@@ -283,19 +283,25 @@ int StagedOutput::OpenStaged(std::size_t file, int flags) const {
 
 absl::StatusOr<int> StagedOutput::FileDescriptor(std::size_t file) {
   const std::lock_guard lock(mutex_);
-  int& fd = files_[file].fd;
-  if (fd >= 0) return fd;
-  fd = OpenStaged(file, O_WRONLY | O_CREAT);
-  if (fd < 0) return Fail(errno, "a file cannot be created beside it");
+  if (absl::Status status = Make(file); !status.ok()) return status;
+  return files_[file].fd;
+}
+
+absl::Status StagedOutput::Make(std::size_t file) {
+  OpenFile& open = files_[file];
+  if (open.fd >= 0) return absl::OkStatus();
+  open.fd = OpenStaged(file, O_WRONLY | O_CREAT);
+  if (open.fd < 0) return Fail(errno, "a file cannot be created beside it");
+  open.is_made = true;
   // A disk that is too small is found before anything is drawn, where the file system can tell.
   const off_t size = spec_.files[file].num_bytes;
-  if (size > 0 && file_system_->FAllocate(fd, size) != 0) {
+  if (size > 0 && file_system_->FAllocate(open.fd, size) != 0) {
     if (IsOutOfSpace(errno)) {
       return Fail(errno, "there is no room for its " + std::to_string(size) + " bytes");
     }
-    if (file_system_->FTruncate(fd, size) != 0) return Fail(errno, "cannot be made its size");
+    if (file_system_->FTruncate(open.fd, size) != 0) return Fail(errno, "cannot be made its size");
   }
-  return fd;
+  return absl::OkStatus();
 }
 
 absl::Status StagedOutput::WriteAll(int fd, std::span<const std::byte> bytes,
@@ -317,13 +323,17 @@ absl::Status StagedOutput::Write(std::size_t file, std::span<const std::byte> by
   return fd.ok() ? WriteAll(*fd, bytes, offset) : fd.status();
 }
 
-void StagedOutput::BlockDone(std::size_t block, std::uint64_t digest) {
+absl::Status StagedOutput::BlockDone(std::size_t block, std::uint64_t digest) {
   const std::lock_guard lock(mutex_);
   OpenFile& file = files_[spec_.file_of_block[block]];
+  if (!file.is_made) {  // by tensors without elements, which nobody writes
+    if (absl::Status status = Make(spec_.file_of_block[block]); !status.ok()) return status;
+  }
   // A directory may have more files than a process may have open.
   if (--file.blocks_left == 0) Close(&file.fd);
   waiting_.push_back({block, digest});
   wake_.notify_one();
+  return journal_status_;
 }
 
 absl::Status StagedOutput::Append(const std::string& text) {

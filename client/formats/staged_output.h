@@ -4,7 +4,7 @@
 //   auto output = StagedOutput::Open({.target = "model.safetensors", …});
 //   // For each block that (*output)->done() lacks, from any thread:
 //   status = (*output)->Write(file, bytes, offset);  // all of its bytes, in any order
-//   (*output)->BlockDone(block, digest);
+//   status = (*output)->BlockDone(block, digest);
 //   status = (*output)->Commit({{file, head, 0}});   // or Leave(), to continue another time
 //
 // Bytes go to TARGET.partial, beside the target, and get its name by one rename once they are all
@@ -76,7 +76,7 @@ class StagedOutput {
 
   absl::Status Write(std::size_t file, std::span<const std::byte> bytes, std::int64_t offset);
   // All bytes of the block have been written. Soon in the journal.
-  void BlockDone(std::size_t block, std::uint64_t digest);
+  absl::Status BlockDone(std::size_t block, std::uint64_t digest);
 
   // Writes what is left, and gives the target its name. REQUIRES: all blocks are done
   absl::Status Commit(std::span<const LateBytes> late);
@@ -92,6 +92,7 @@ class StagedOutput {
  private:
   struct OpenFile {
     int fd = -1;
+    bool is_made = false;  // by this run
     std::size_t blocks_left = 0;
   };
   struct DoneBlock {
@@ -113,6 +114,7 @@ class StagedOutput {
   absl::Status StartOver();
   absl::Status RemovePartial();
   absl::StatusOr<int> FileDescriptor(std::size_t file);
+  absl::Status Make(std::size_t file);
   int OpenStaged(std::size_t file, int flags) const;
   absl::Status WriteAll(int fd, std::span<const std::byte> bytes, std::int64_t offset) const;
   absl::Status Append(const std::string& text);

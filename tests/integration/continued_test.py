@@ -120,7 +120,7 @@ class ResumeTest(harness.TestCase):
 
     def test_a_server_that_goes_away_leaves_what_is_done(self):
         server = self.server()
-        client = start_cli(*self.command(None, "--server", server.address))
+        client = start_cli(*self.command(None, "--server", server.address, "--retry-for", "0"))
         self.addCleanup(client.kill)
         wait_until(lambda: self.journaled() >= 1 or not client.is_running(), "the journal has blocks", every=0.002)
         server.signal(signal.SIGKILL)

@@ -9,7 +9,9 @@ import sys
 
 import harness
 from harness import cli, read, safetensors_of
-from wire import np
+
+np = harness.require_module_for_all("numpy", "python3-numpy")
+
 
 SEED = 42
 

@@ -70,6 +70,18 @@ TEST(RecipeDiffTest, OrderOfTensorsIsNone) {
       IsEmpty());
 }
 
+TEST(RecipeDiffTest, ViewsDifferInTheirLayoutOrInAPart) {
+  const auto packed = [](const std::string& view, const std::string& seed = "0") {
+    return "{seed: " + seed + ", tensors: [{name: qkv, shape: [6, 4], init: normal, view: " + view +
+           "}]}";
+  };
+  const std::string concat = "{concat: {parts: [{name: q}, {name: k}, {name: v}]}}";
+  EXPECT_THAT(Diff(packed(concat), packed(concat)), IsEmpty());
+  EXPECT_THAT(Diff(packed(concat), packed(concat, "7")), ElementsAre("qkv: seed of q 0 → 7;"));
+  EXPECT_EQ(Diff(packed(concat), packed("{concat: {parts: [{name: q}, {name: k}]}}")).size(), 1u);
+  EXPECT_EQ(Diff(packed(concat), packed("{zero_rows: [{start: 0, size: 1}]}")).size(), 1u);
+}
+
 TEST(RecipeDiffTest, NumbersThatAreCloseAreTold) {
   EXPECT_THAT(Diff("tensors: [{name: w, shape: [1], init: 'normal(std=0.1)'}]",
                    "tensors: [{name: w, shape: [1], init: 'normal(std=0.10000000000000002)'}]"),

@@ -145,7 +145,8 @@ class StagedOutputTest : public ::testing::TestWithParam<bool> {
         status = (*output)->Write(Spec().file_of_block[block], bytes.first(3), BlockOffset(block));
       }
       if (!status.ok()) return status;
-      (*output)->BlockDone(block, block + 1);
+      status = (*output)->BlockDone(block, block + 1);
+      if (!status.ok()) return status;
       digest += block + 1;
       ++drawn;
     }
@@ -305,7 +306,7 @@ TEST_P(StagedOutputTest, ManyThreadsMayWrite) {
                       ->Write(Spec().file_of_block[block], std::as_bytes(std::span(text)),
                               BlockOffset(block))
                       .ok());
-      (*output)->BlockDone(block, 1);
+      EXPECT_TRUE((*output)->BlockDone(block, 1).ok());
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -313,6 +314,19 @@ TEST_P(StagedOutputTest, ManyThreadsMayWrite) {
   const absl::StatusOr<std::unique_ptr<StagedOutput>> again = StagedOutput::Open(Spec());
   ASSERT_TRUE(again.ok());
   EXPECT_THAT((*again)->done(), Each(std::optional<std::uint64_t>(1)));
+}
+
+TEST_P(StagedOutputTest, ABlockWithoutBytesHasAFileToo) {
+  absl::StatusOr<std::unique_ptr<StagedOutput>> output = StagedOutput::Open(Spec());
+  ASSERT_TRUE(output.ok());
+  for (std::size_t block = 0; block < 3; ++block) {
+    EXPECT_TRUE((*output)->BlockDone(block, block).ok());
+  }
+  EXPECT_TRUE((*output)->Leave());
+  output = StagedOutput::Open(Spec());
+  ASSERT_TRUE(output.ok());
+  EXPECT_EQ((*output)->beginning(), StagedOutput::Beginning::kContinued);
+  EXPECT_EQ((*output)->done()[2], 2u);
 }
 
 TEST_P(StagedOutputTest, ADirectoryThatHoldsSomethingIsNotReplaced) {
