@@ -42,12 +42,12 @@ class Pending:
 
     def put(self, values: memoryview) -> int:
         """Appends values; their digest, or 0 where none is computed."""
-        begin, size = self.done, len(values)
-        self._bytes[begin : begin + size] = np.frombuffer(values, np.uint8)
-        self.done += size
+        begin, received = self.done, np.frombuffer(values, np.uint8)
+        self._bytes[begin : begin + received.size] = received
+        self.done += received.size
         if self.digest is None:
             return 0
-        return self.digest.of(begin // self.element, address_of(self._bytes) + begin, size)
+        return self.digest.of(begin // self.element, address_of(received), received.size)
 
     def finish(self) -> None:
         if self._contiguous is not self._target:

@@ -114,7 +114,7 @@ class RemoteSource:
         """Calls until everything is there. A failure that may pass is waited out as long as bytes come now and then."""
         delay, last_byte = _FIRST_DELAY, time.monotonic()
         left = [one for one in lot if not one.complete]
-        while left:
+        while left and not stop.is_set():
             before, by_fingerprint = sum(one.done for one in left), self._known
             try:
                 self._call(left, by_fingerprint, progress, deadline, stop)
