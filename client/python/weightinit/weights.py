@@ -69,6 +69,11 @@ class Tensor:
         self._asked, self._index, self._source, self._plan = asked, index, source, plan
 
     @property
+    def name_asked(self) -> str:
+        """The name by which it was asked for, which leads to it again."""
+        return self._asked
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 
