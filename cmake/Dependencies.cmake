@@ -3,6 +3,7 @@ find_package(Threads REQUIRED)
 find_package(absl CONFIG REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(hwy CONFIG REQUIRED)
+find_package(muparser CONFIG REQUIRED)
 
 include(WeightinitRe2)
 if(NOT TARGET re2::re2)

@@ -5,6 +5,7 @@ add_library(weightinit_convert STATIC
   convert_plan.cc
   convert_recipe.cc
   $<$<BOOL:${WEIGHTINIT_BUILD_SERVICE}>:convert_status.cc>
+  convert_view.cc
   reject_unknown.cc)
 target_include_directories(weightinit_convert PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(weightinit_convert

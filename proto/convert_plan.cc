@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "proto/convert_recipe.h"
@@ -149,21 +150,21 @@ v1::Distribution ToProto(const Distribution& distribution) {
   return message;
 }
 
-v1::TensorPlan TensorPlanToProto(const ModelPlan& plan, int tensor) {
-  const TensorPlan& from = plan.tensors[static_cast<std::size_t>(tensor)];
-  const Draw& draw = plan.DrawOf(tensor);
-  v1::TensorPlan message;
-  message.set_name(from.name);
-  message.mutable_shape()->Assign(from.shape.begin(), from.shape.end());
-  message.set_dtype(ToProto(from.dtype));
-  message.set_elements(Unsigned(from.num_elements));
-  message.set_bytes(Unsigned(from.num_bytes));
+namespace {
+
+// What a plan says of one draw: of the tensor itself, or of a part.
+void WriteDraw(const ModelPlan& plan, const Draw& draw, v1::TensorPlan& message) {
   message.set_generator(std::string(Name(plan.generator)));
   message.set_draw_name(draw.name);
   message.set_seed(draw.seed);
   if (IsRandom(draw.distribution)) message.set_subsequence(draw.subsequence);
-  message.set_initializer(ToString(from.init));
   *message.mutable_distribution() = ToProto(draw.distribution);
+}
+
+// A TensorPlan or a PartPlan.
+template <typename Plan>
+void WriteNumbers(const Plan& from, v1::TensorPlan& message) {
+  message.set_initializer(ToString(from.init));
   if (from.fans) {
     message.set_fan_in(from.fans->in);
     message.set_fan_out(from.fans->out);
@@ -173,11 +174,48 @@ v1::TensorPlan TensorPlanToProto(const ModelPlan& plan, int tensor) {
   message.set_expected_std(from.expected.std);
   if (std::isfinite(from.expected.min)) message.set_lower_bound(from.expected.min);
   if (std::isfinite(from.expected.max)) message.set_upper_bound(from.expected.max);
-  if (from.rule) message.set_rule(static_cast<std::uint32_t>(*from.rule));
   message.set_why(from.why);
+}
+
+v1::TensorPlan PartToProto(const ModelPlan& plan, const TensorPlan& tensor, const PartPlan& part) {
+  const Draw& draw = plan.draws[static_cast<std::size_t>(part.draw)];
+  v1::TensorPlan message;
+  message.set_name(draw.name);
+  message.mutable_shape()->Assign(draw.shape.begin(), draw.shape.end());
+  message.set_dtype(ToProto(tensor.dtype));
+  std::int64_t elements = 1;  // no more than the tensor's
+  for (const std::int64_t dim : draw.shape) elements *= dim;
+  message.set_elements(Unsigned(elements));
+  message.set_bytes(Unsigned(elements * SizeBytes(tensor.dtype)));
+  WriteDraw(plan, draw, message);
+  WriteNumbers(part, message);
+  message.set_layout("identity");
+  return message;
+}
+
+}  // namespace
+
+v1::TensorPlan TensorPlanToProto(const ModelPlan& plan, int tensor) {
+  const TensorPlan& from = plan.tensors[static_cast<std::size_t>(tensor)];
+  const std::span<const Draw> draws = plan.DrawsOf(tensor);
+  v1::TensorPlan message;
+  message.set_name(from.name);
+  message.mutable_shape()->Assign(from.shape.begin(), from.shape.end());
+  message.set_dtype(ToProto(from.dtype));
+  message.set_elements(Unsigned(from.num_elements));
+  message.set_bytes(Unsigned(from.num_bytes));
+  message.set_generator(std::string(Name(plan.generator)));
+  WriteNumbers(from, message);
+  if (draws.size() == 1) {
+    WriteDraw(plan, draws[0], message);
+  } else {
+    message.set_part_count(draws.size());
+    for (const PartPlan& part : from.parts) *message.add_parts() = PartToProto(plan, from, part);
+  }
+  if (from.rule) message.set_rule(static_cast<std::uint32_t>(*from.rule));
   for (const std::string& note : from.notes) message.add_notes(note);
   for (const std::string& warning : from.warnings) message.add_warnings(warning);
-  message.set_layout("identity");  // the only layout of this version
+  message.set_layout(from.layout_text);
   return message;
 }
 

@@ -45,22 +45,6 @@ void WritePart(const Selection& selection, Message& message) {
   }
 }
 
-Range RangeFrom(const v1::Range& message) {
-  Range range;
-  range.start = message.start();
-  if (message.has_size()) range.size = message.size();
-  if (message.has_step()) range.step = message.step();
-  return range;
-}
-
-v1::Range RangeTo(const Range& range) {
-  v1::Range message;
-  message.set_start(range.start);
-  if (range.size) message.set_size(*range.size);
-  if (range.step) message.set_step(*range.step);
-  return message;
-}
-
 }  // namespace
 
 std::string FieldPath(std::string_view parent, std::string_view field) {
@@ -80,6 +64,22 @@ absl::StatusOr<std::optional<DType>> FromProto(v1::DType dtype, std::string_view
 }
 
 v1::DType ToProto(DType dtype) { return static_cast<v1::DType>(static_cast<int>(dtype)); }
+
+Range FromProto(const v1::Range& message) {
+  Range range;
+  range.start = message.start();
+  if (message.has_size()) range.size = message.size();
+  if (message.has_step()) range.step = message.step();
+  return range;
+}
+
+v1::Range ToProto(const Range& range) {
+  v1::Range message;
+  message.set_start(range.start);
+  if (range.size) message.set_size(*range.size);
+  if (range.step) message.set_step(*range.step);
+  return message;
+}
 
 absl::StatusOr<FanGeometry> FromProto(const v1::FanGeometry& message, std::string_view field) {
   Reader read(field);
@@ -152,7 +152,9 @@ absl::StatusOr<TensorSpec> FromProto(const v1::TensorSpec& message, std::string_
   if (message.has_subsequence()) tensor.subsequence = message.subsequence();
   if (message.has_seed()) tensor.seed = message.seed();
   if (message.has_scale()) tensor.scale = message.scale();
-  tensor.has_view = message.has_view();
+  if (message.has_view()) {
+    tensor.view = OptionalView(read.Value(FromProto(message.view(), read.Path("view"))));
+  }
   return read.Result(std::move(tensor));
 }
 
@@ -169,7 +171,7 @@ v1::TensorSpec ToProto(const TensorSpec& tensor) {
   if (tensor.subsequence) message.set_subsequence(*tensor.subsequence);
   if (tensor.seed) message.set_seed(*tensor.seed);
   if (tensor.scale) message.set_scale(*tensor.scale);
-  if (tensor.has_view) message.mutable_view();
+  if (tensor.view.has_value()) *message.mutable_view() = ToProto(*tensor.view);
   return message;
 }
 
@@ -185,7 +187,9 @@ absl::StatusOr<Rule> FromProto(const v1::Rule& message, std::string_view field) 
   if (message.has_seed()) rule.seed = message.seed();
   rule.skip = message.skip();
   rule.may_be_idle = message.may_be_idle();
-  rule.has_view = message.has_view();
+  if (message.has_view()) {
+    rule.view = OptionalView(read.Value(FromProto(message.view(), read.Path("view"))));
+  }
   return read.Result(std::move(rule));
 }
 
@@ -199,7 +203,7 @@ v1::Rule ToProto(const Rule& rule) {
   if (rule.seed) message.set_seed(*rule.seed);
   message.set_skip(rule.skip);
   message.set_may_be_idle(rule.may_be_idle);
-  if (rule.has_view) message.mutable_view();
+  if (rule.view.has_value()) *message.mutable_view() = ToProto(*rule.view);
   return message;
 }
 
@@ -260,11 +264,11 @@ absl::StatusOr<Slice> FromProto(const v1::Slice& message, std::string_view field
   switch (message.kind_case()) {
     case v1::Slice::kBox: {
       Box box;
-      for (const v1::Range& range : message.box().dims()) box.dims.push_back(RangeFrom(range));
+      for (const v1::Range& range : message.box().dims()) box.dims.push_back(FromProto(range));
       return box;
     }
     case v1::Slice::kFlat:
-      return RangeFrom(message.flat());
+      return FromProto(message.flat());
     case v1::Slice::KIND_NOT_SET:
       break;
   }
@@ -275,9 +279,9 @@ v1::Slice ToProto(const Slice& slice) {
   v1::Slice message;
   if (const Box* box = std::get_if<Box>(&slice)) {
     message.mutable_box();
-    for (const Range& range : box->dims) *message.mutable_box()->add_dims() = RangeTo(range);
+    for (const Range& range : box->dims) *message.mutable_box()->add_dims() = ToProto(range);
   } else if (const Range* flat = std::get_if<Range>(&slice)) {
-    *message.mutable_flat() = RangeTo(*flat);
+    *message.mutable_flat() = ToProto(*flat);
   }
   return message;
 }

@@ -6,13 +6,11 @@
 // ("rules[2].init"), as those of the library and of a recipe's file do. It refuses only
 // what has no counterpart in the library (an empty oneof that is required, an enum value or a
 // number that the library's type cannot hold); ranges are the library's. It does not look for
-// unknown fields: call RejectUnknown once on the whole request first. Parts that this version does
-// not answer (views, scale expressions, replay draws) are handed on as a mark (has_view, …), so
-// that the library refuses them.
+// unknown fields: call RejectUnknown once on the whole request first. What this version does not
+// answer (replay draws) is handed on as a mark (has_draws), so that the library refuses it.
 //
 // ToProto writes what FromProto reads back as an equal value: parameters with a default are left
-// out where they have it. The marks come out as an empty View or one empty Draw, which stay
-// refused.
+// out where they have it. The mark comes out as one empty Draw, which stays refused.
 //
 // Thread-safety: everything here is a pure function. Errors: INVALID_ARGUMENT.
 #ifndef WEIGHTINIT_PROTO_CONVERT_RECIPE_H_
@@ -40,6 +38,7 @@
 #include "weightinit/v1/service.pb.h"
 #include "weightinit/v1/summary.pb.h"
 #include "weightinit/v1/tensor.pb.h"
+#include "weightinit/v1/view.pb.h"
 
 namespace weightinit::proto {
 
@@ -62,6 +61,10 @@ v1::FanGeometry ToProto(const FanGeometry& fan);
 absl::StatusOr<Generator> FromProto(const v1::Generator& generator, std::string_view field);
 v1::Generator ToProto(const Generator& generator);
 
+// Without a kind: one draw.
+absl::StatusOr<View> FromProto(const v1::View& view, std::string_view field);
+v1::View ToProto(const View& view);
+
 absl::StatusOr<TensorSpec> FromProto(const v1::TensorSpec& tensor, std::string_view field);
 v1::TensorSpec ToProto(const TensorSpec& tensor);
 
@@ -73,6 +76,9 @@ v1::Rename ToProto(const Rename& rename);
 
 absl::StatusOr<Recipe> FromProto(const v1::Recipe& recipe, std::string_view field);
 v1::Recipe ToProto(const Recipe& recipe);
+
+Range FromProto(const v1::Range& range);
+v1::Range ToProto(const Range& range);
 
 // A message without a kind is refused; for an absent one do not call this: it is Slice{}, the whole
 // tensor.

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 packages=(g++-aarch64-linux-gnu qemu-user
-  libabsl-dev:arm64 libhwy-dev:arm64 libre2-dev:arm64 libssl-dev:arm64 libgtest-dev:arm64 libgmock-dev:arm64)
+  libabsl-dev:arm64 libhwy-dev:arm64 libre2-dev:arm64 libmuparser-dev:arm64 libssl-dev:arm64 libgtest-dev:arm64 libgmock-dev:arm64)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -18,7 +18,7 @@ ChunkStream::ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffe
 bool ChunkStream::IsNextLong() const {
   if (selection_ == selections_.size()) return false;
   const PlannedSelection& planned = selections_[selection_];
-  return IsMadeWhole(planned.plan->DrawOf(planned.selection.tensor).distribution);
+  return IsMadeWhole(*planned.plan, planned.selection.tensor);
 }
 
 absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool()>& cancelled) {

@@ -28,6 +28,13 @@ std::int64_t EstimatedBytes(const ModelPlan& plan) {
     bytes += Bytes(tensor.module) + Bytes(tensor.why);
     for (const std::string& note : tensor.notes) bytes += Bytes(note);
     for (const std::string& warning : tensor.warnings) bytes += Bytes(warning);
+    bytes += Bytes(tensor.layout_text);
+    for (const PartPlan& part : tensor.parts)
+      bytes += static_cast<std::int64_t>(sizeof part) + Bytes(part.why);
+    if (const auto* tiled = std::get_if<TiledLayout>(&tensor.layout)) {
+      for (const Tile& tile : tiled->tiles)
+        bytes += static_cast<std::int64_t>(sizeof tile + tile.dims.capacity() * sizeof(Tile::Dim));
+    }
   }
   for (const Draw& draw : plan.draws) {
     bytes += static_cast<std::int64_t>(sizeof draw + draw.shape.capacity() * sizeof(std::int64_t));

@@ -255,6 +255,11 @@ absl::Status Read(Context& context, const Value& value, const std::string& path,
 absl::Status Read(Context& context, const Value& value, const std::string& path, TensorSpec& out);
 absl::Status Read(Context& context, const Value& value, const std::string& path, Rule& out);
 absl::Status Read(Context& context, const Value& value, const std::string& path, Rename& out);
+absl::Status Read(Context& context, const Value& value, const std::string& path, Range& out);
+absl::Status Read(Context& context, const Value& value, const std::string& path, OptionalView& out);
+absl::Status Read(Context& context, const Value& value, const std::string& path, Concat& out);
+absl::Status Read(Context& context, const Value& value, const std::string& path, Stack& out);
+absl::Status Read(Context& context, const Value& value, const std::string& path, Transpose& out);
 
 template <typename T>
 absl::Status Read(Context& context, const Value& value, const std::string& path,
@@ -312,6 +317,87 @@ constexpr Field<FanGeometry> kFanFields[] = {
     {"fans_of", Set<&FanGeometry::fans_of>},
 };
 
+constexpr Field<Range> kRangeFields[] = {
+    {"start", Set<&Range::start>},
+    {"size", Set<&Range::size>},
+    {"step", Set<&Range::step>},
+};
+
+constexpr Field<ViewPart> kConcatPartFields[] = {
+    {"name", Set<&ViewPart::name>},   {"size", Set<&ViewPart::size>},
+    {"init", Set<&ViewPart::init>},   {"fan", Set<&ViewPart::fan>},
+    {"scale", Set<&ViewPart::scale>}, {"seed", Set<&ViewPart::seed>},
+    {"view", Set<&ViewPart::view>},   {"subsequence", Set<&ViewPart::subsequence>},
+};
+
+constexpr Field<ViewPart> kStackPartFields[] = {
+    {"name", Set<&ViewPart::name>}, {"init", Set<&ViewPart::init>},
+    {"fan", Set<&ViewPart::fan>},   {"scale", Set<&ViewPart::scale>},
+    {"seed", Set<&ViewPart::seed>}, {"view", Set<&ViewPart::view>},
+};
+
+absl::Status ReadStackPart(Context& context, const Value& value, const std::string& path,
+                           Stack& stack) {
+  return ReadObject(context, value, path, kStackPartFields, stack.part);
+}
+
+// A concat's parts: all other lists hold objects of a type of their own.
+absl::Status ReadConcatParts(Context& context, const Value& value, const std::string& path,
+                             Concat& concat) {
+  if (value.kind() != Document::Kind::kList) return context.Expected(value, path, "a list");
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const std::string below = path + "[" + std::to_string(i) + "]";
+    if (absl::Status status = context.Visit(value.item(i), below); !status.ok()) return status;
+    if (absl::Status status = ReadObject(context, value.item(i), below, kConcatPartFields,
+                                         concat.parts.emplace_back());
+        !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+constexpr Field<Concat> kConcatFields[] = {
+    {"parts", ReadConcatParts},
+    {"dim", Set<&Concat::dim>},
+    {"blocks", Set<&Concat::blocks>},
+};
+
+constexpr Field<Stack> kStackFields[] = {
+    {"part", ReadStackPart},
+    {"count", Set<&Stack::count>},
+    {"dim", Set<&Stack::dim>},
+    {"first", Set<&Stack::first>},
+};
+
+constexpr Field<Transpose> kTransposeFields[] = {
+    {"dims", Set<&Transpose::dims>},
+    {"view", Set<&Transpose::view>},
+};
+
+// One of the kinds of a view, which exclude one another.
+template <typename Kind>
+absl::Status SetKind(Context& context, const Value& value, const std::string& path, View& view) {
+  if (!std::holds_alternative<std::monostate>(view.kind)) {
+    return context.Error(value, path,
+                         "given together with another kind of view; allowed: one of concat, "
+                         "stack, transpose, tied_to");
+  }
+  return Read(context, value, path, view.kind.emplace<Kind>());
+}
+
+absl::Status ReadTiedTo(Context& context, const Value& value, const std::string& path, View& view) {
+  if (!std::holds_alternative<std::monostate>(view.kind))
+    return SetKind<Transpose>(context, value, path, view);  // the same refusal
+  return Read(context, value, path, view.kind.emplace<TiedTo>().name);
+}
+
+constexpr Field<View> kViewFields[] = {
+    {"concat", SetKind<Concat>},          {"stack", SetKind<Stack>},
+    {"transpose", SetKind<Transpose>},    {"tied_to", ReadTiedTo},
+    {"zero_rows", Set<&View::zero_rows>},
+};
+
 constexpr Field<TensorSpec> kTensorFields[] = {
     {"name", Set<&TensorSpec::name>},
     {"shape", Set<&TensorSpec::shape>},
@@ -324,7 +410,7 @@ constexpr Field<TensorSpec> kTensorFields[] = {
     {"subsequence", Set<&TensorSpec::subsequence>},
     {"seed", Set<&TensorSpec::seed>},
     {"scale", Set<&TensorSpec::scale>},
-    {"view", SetPresent<&TensorSpec::has_view>},
+    {"view", Set<&TensorSpec::view>},
 };
 
 constexpr Field<Rule> kRuleFields[] = {
@@ -336,7 +422,7 @@ constexpr Field<Rule> kRuleFields[] = {
     {"seed", Set<&Rule::seed>},
     {"skip", Set<&Rule::skip>},
     {"may_be_idle", Set<&Rule::may_be_idle>},
-    {"view", SetPresent<&Rule::has_view>},
+    {"view", Set<&Rule::view>},
 };
 
 constexpr Field<Rename> kRenameFields[] = {
@@ -368,6 +454,25 @@ absl::Status Read(Context& context, const Value& value, const std::string& path,
 }
 absl::Status Read(Context& context, const Value& value, const std::string& path, Rename& out) {
   return ReadObject(context, value, path, kRenameFields, out);
+}
+absl::Status Read(Context& context, const Value& value, const std::string& path, Range& out) {
+  return ReadObject(context, value, path, kRangeFields, out);
+}
+absl::Status Read(Context& context, const Value& value, const std::string& path, Concat& out) {
+  return ReadObject(context, value, path, kConcatFields, out);
+}
+absl::Status Read(Context& context, const Value& value, const std::string& path, Stack& out) {
+  return ReadObject(context, value, path, kStackFields, out);
+}
+absl::Status Read(Context& context, const Value& value, const std::string& path, Transpose& out) {
+  return ReadObject(context, value, path, kTransposeFields, out);
+}
+absl::Status Read(Context& context, const Value& value, const std::string& path,
+                  OptionalView& out) {
+  View view;
+  absl::Status status = ReadObject(context, value, path, kViewFields, view);
+  if (status.ok()) out = OptionalView(std::move(view));
+  return status;
 }
 
 absl::StatusOr<RecipeFile> FromDocument(absl::StatusOr<Document> document) {

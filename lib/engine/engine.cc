@@ -8,6 +8,7 @@
 #include "lib/engine/processors.h"
 #include "lib/engine/single_flight_cache.h"
 #include "lib/engine/thread_pool.h"
+#include "lib/engine/tiled_fill.h"
 #include "lib/layout/run_cursor.h"
 #include "lib/source/kernels/kernels.h"
 #include "lib/source/source.h"
@@ -69,9 +70,11 @@ class Engine::Impl {
                                       const std::function<void(std::int64_t)>& task) {
       pool.ParallelFor(count, task);
     };
-    auto source =
-        MakeSource(plan.DrawOf(selection.tensor),
-                   {.cache = &cache_, .parallel_for = parallel_for, .cancelled = cancelled});
+    const SourceTools tools{.cache = &cache_, .parallel_for = parallel_for, .cancelled = cancelled};
+    const TensorPlan& tensor = plan.tensors[static_cast<std::size_t>(selection.tensor)];
+    const auto* identity = std::get_if<IdentityLayout>(&tensor.layout);
+    if (identity == nullptr) return FillTiled(plan, selection, sink, pool, tools);
+    auto source = MakeSource(plan.draws[static_cast<std::size_t>(identity->draw)], tools);
     if (!source.ok()) return source.status();
     std::atomic<bool> stopped{false};
     const std::int64_t tasks = (selection.count - 1) / kElementsPerTask + 1;

@@ -1,10 +1,45 @@
 // What one request may cost.
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
 #include "lib/base/text.h"
 #include "lib/source/source.h"
 #include "weightinit/selection.h"
 #include "weightinit/status.h"
 
 namespace weightinit {
+namespace {
+
+// The matrices that drawing the tensor holds at one time. Those of a view are made when its rows
+// first need them and let go after the last, so what counts are those whose rows overlap.
+std::int64_t MatrixBytesOf(const ModelPlan& plan, int tensor) {
+  if (!IsMadeWhole(plan, tensor)) return 0;
+  const auto bytes_of = [&](int draw) {
+    return MatrixBytes(plan.draws[static_cast<std::size_t>(draw)].distribution);
+  };
+  const Layout& layout = plan.tensors[static_cast<std::size_t>(tensor)].layout;
+  if (const auto* identity = std::get_if<IdentityLayout>(&layout)) return bytes_of(identity->draw);
+  std::map<int, std::pair<std::int64_t, std::int64_t>> rows_of_draw;  // first, end
+  for (const Tile& tile : std::get<TiledLayout>(layout).tiles) {
+    if (tile.draw == Tile::kZeros || bytes_of(tile.draw) == 0) continue;
+    const std::int64_t first = tile.dims[0].start, end = first + tile.dims[0].size;
+    auto& rows = rows_of_draw.try_emplace(tile.draw, first, end).first->second;
+    rows = {std::min(rows.first, first), std::max(rows.second, end)};
+  }
+  std::map<std::int64_t, double> change_at_row;
+  for (const auto& [draw, rows] : rows_of_draw) {
+    const auto bytes = static_cast<double>(bytes_of(draw));
+    change_at_row[rows.first] += bytes;
+    change_at_row[rows.second] -= bytes;
+  }
+  double held = 0, most = 0;
+  for (const auto& [row, change] : change_at_row) most = std::max(most, held += change);
+  return most < 0x1p63 ? static_cast<std::int64_t>(most) : std::numeric_limits<std::int64_t>::max();
+}
+
+}  // namespace
 
 absl::Status CheckLimits(const ModelPlan& plan, std::span<const BoundSelection> selections,
                          const Limits& limits) {
@@ -26,7 +61,7 @@ absl::Status CheckLimits(std::span<const BoundSelectionOf> selections, const Lim
                         absl::StatusCode::kResourceExhausted);
     }
     if (selection->count == 0) continue;
-    const std::int64_t matrix_bytes = MatrixBytes(plan->DrawOf(selection->tensor).distribution);
+    const std::int64_t matrix_bytes = MatrixBytesOf(*plan, selection->tensor);
     if (matrix_bytes > limits.max_matrix_bytes) {
       const TensorPlan& tensor = plan->tensors[static_cast<std::size_t>(selection->tensor)];
       return FieldError("max_matrix_bytes",

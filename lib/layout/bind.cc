@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/text.h"
+#include "lib/layout/range.h"
 #include "weightinit/selection.h"
 #include "weightinit/status.h"
 
@@ -14,31 +15,6 @@ std::int64_t SizeOf(std::span<const std::int64_t> shape) {
   std::int64_t size = 1;
   for (const std::int64_t dim : shape) size *= dim;
   return size;
-}
-
-struct BoundRange {
-  std::int64_t start, size, step;
-};
-
-absl::StatusOr<BoundRange> BindRange(const Range& range, std::int64_t extent,
-                                     const std::string& field) {
-  const std::int64_t step = range.step.value_or(1);
-  if (step < 1)
-    return FieldError(field + ".step", std::to_string(step) + "; allowed: a whole number ≥ 1");
-  if (range.start < 0 || range.start > extent) {
-    return FieldError(field + ".start",
-                      std::to_string(range.start) + " is outside a dimension of size " +
-                          std::to_string(extent) + "; allowed: 0 to " + std::to_string(extent));
-  }
-  const std::int64_t most = range.start == extent ? 0 : (extent - range.start - 1) / step + 1;
-  const std::int64_t size = range.size.value_or(most);
-  if (size < 0 || size > most) {
-    return FieldError(field + ".size",
-                      std::to_string(size) + " elements from " + std::to_string(range.start) +
-                          " by " + std::to_string(step) + " do not fit a dimension of size " +
-                          std::to_string(extent) + "; allowed: 0 to " + std::to_string(most));
-  }
-  return BoundRange{range.start, size, step};
 }
 
 // Row-major strides of the box's dimensions in the full tensor.
@@ -110,11 +86,14 @@ absl::Status CheckDType(const ModelPlan& plan, const BoundSelection& bound,
   const TensorPlan& tensor = plan.tensors[static_cast<std::size_t>(bound.tensor)];
   if (bound.dtype == tensor.dtype) return absl::OkStatus();
   // A constant of FLOAT64 may lie beyond binary32, which all other floating dtypes are made from.
-  const auto* filled = std::get_if<FilledWith>(&plan.DrawOf(bound.tensor).distribution);
-  if (filled != nullptr && IsFloatingPoint(bound.dtype) && bound.dtype != DType::kFloat64 &&
-      !std::isfinite(static_cast<float>(filled->value))) {
-    return FieldError(prefix + "dtype", std::string(Name(bound.dtype)) + " cannot hold the value " +
-                                            FormatNumber(filled->value) + "; allowed: FLOAT64");
+  for (const Draw& draw : plan.DrawsOf(bound.tensor)) {
+    const auto* filled = std::get_if<FilledWith>(&draw.distribution);
+    if (filled != nullptr && IsFloatingPoint(bound.dtype) && bound.dtype != DType::kFloat64 &&
+        !std::isfinite(static_cast<float>(filled->value))) {
+      return FieldError(prefix + "dtype", std::string(Name(bound.dtype)) +
+                                              " cannot hold the value " +
+                                              FormatNumber(filled->value) + "; allowed: FLOAT64");
+    }
   }
   if (IsFloatingPoint(bound.dtype)) return absl::OkStatus();
   return FieldError(prefix + "dtype", std::string(Name(bound.dtype)) + " for a tensor of " +

@@ -1,14 +1,15 @@
 // Recipe → ModelPlan.
 #include <algorithm>
 #include <functional>
-#include <map>
+#include <unordered_map>
 
-#include "absl/strings/str_cat.h"
 #include "lib/base/catch_all.h"
 #include "lib/base/sha256.h"
 #include "lib/base/text.h"
+#include "lib/layout/view_parts.h"
 #include "lib/plan/distribution.h"
-#include "lib/plan/resolve_method.h"
+#include "lib/plan/resolve_draws.h"
+#include "lib/recipe/module_geometry.h"
 #include "lib/recipe/name_finder.h"
 #include "lib/recipe/paths.h"
 #include "weightinit/plan.h"
@@ -17,166 +18,290 @@
 namespace weightinit {
 namespace {
 
-bool IsTransposedConvolution(const TensorSpec& spec) {
-  return spec.module.find("Conv") != std::string::npos &&
-         spec.module.find("Transpose") != std::string::npos;
-}
-
-// What the module's name says about its weight, and the fans do not.
-std::optional<std::string> GeometryWarning(const TensorSpec& spec, const FanGeometry& geometry) {
-  if (geometry != FanGeometry{} || spec.shape.size() < 3) return std::nullopt;
-  if (IsTransposedConvolution(spec)) {
-    return "the fans are torch's, which take a transposed convolution's inputs for outputs; "
-           "fan.transposed swaps them";
-  }
-  if (spec.module.find("Conv") != std::string::npos && spec.shape[1] == 1 && spec.shape[0] > 1) {
-    return "the fans are torch's, whose fan_out does not know groups; if this convolution has "
-           "groups, fan.groups says how many";
-  }
-  return std::nullopt;
-}
-
-bool UsesFanOut(const Initializer& init) {
-  if (std::holds_alternative<XavierUniform>(init) || std::holds_alternative<XavierNormal>(init))
-    return true;
-  if (const auto* m = std::get_if<KaimingUniform>(&init)) return m->mode != FanMode::kFanIn;
-  if (const auto* m = std::get_if<KaimingNormal>(&init)) return m->mode != FanMode::kFanIn;
-  if (const auto* m = std::get_if<VarianceScaling>(&init)) return m->mode != FanMode::kFanIn;
-  return false;
-}
-
 // Resolves the tensors of an expanded recipe one after the other.
 class Resolver {
  public:
   // `given` is what was expanded.
-  Resolver(const Recipe& given, const Expansion& expansion)
+  Resolver(const Recipe& given, Expansion& expansion)
       : given_(given), recipe_(expansion.recipe), expansion_(expansion) {}
 
   absl::StatusOr<ModelPlan> Resolve();
 
  private:
+  // What was given of a tensor, and the path of what says the rest: its rule, if there is one.
+  const TensorSpec& GivenOf(std::size_t tensor) const {
+    return given_.tensors[static_cast<std::size_t>(expansion_.origin[tensor])];
+  }
   std::string PathOf(std::size_t tensor) const {
     return TensorPath(static_cast<std::size_t>(expansion_.origin[tensor]));
   }
-  // Who gave the fan geometry: the tensor goes before its rule.
-  std::string FanPathOf(std::size_t tensor, std::optional<int> rule) const {
-    const auto origin = static_cast<std::size_t>(expansion_.origin[tensor]);
-    const bool by_rule = rule.has_value() && !given_.tensors[origin].fan.has_value() &&
-                         given_.rules[static_cast<std::size_t>(*rule)].fan.has_value();
-    return by_rule ? RulePath(static_cast<std::size_t>(*rule)) : TensorPath(origin);
+  std::optional<int> RuleOf(std::size_t tensor) const {
+    return expansion_.coverage.rule_of_tensor[static_cast<std::size_t>(expansion_.origin[tensor])];
   }
+  std::string SayerOf(std::size_t tensor, bool said_by_tensor) const {
+    const auto rule = RuleOf(tensor);
+    return said_by_tensor || !rule.has_value() ? PathOf(tensor)
+                                               : RulePath(static_cast<std::size_t>(*rule));
+  }
+  std::string ViewPathOf(std::size_t tensor) const {
+    return SayerOf(tensor, GivenOf(tensor).view.has_value());
+  }
+
+  absl::StatusOr<TensorPlan> Begin(std::size_t i) const;
   absl::Status ResolveTensorAt(std::size_t i);
+  absl::Status ResolveTieAt(std::size_t i);
+  absl::Status Count(const TensorPlan& tensor, std::size_t i);
   absl::Status CheckSubsequences() const;
+  void WarnOfIdleRules();
 
   const Recipe& given_;
   const Recipe& recipe_;
-  const Expansion& expansion_;
+  Expansion& expansion_;
+  DrawsContext context_;
+  std::unordered_map<std::string_view, int> index_of_name_;  // if anything is tied
   ModelPlan plan_;
 };
 
-absl::Status Resolver::ResolveTensorAt(std::size_t i) {
+// What a plan says of any tensor.
+absl::StatusOr<TensorPlan> Resolver::Begin(std::size_t i) const {
   const TensorSpec& spec = recipe_.tensors[i];
-  const std::string path = PathOf(i);
   TensorPlan tensor;
   tensor.name = spec.name;
   tensor.shape = spec.shape;
-  tensor.dtype = *spec.dtype;
-  tensor.init = *spec.init;
-  tensor.rule = expansion_.coverage.rule_of_tensor[static_cast<std::size_t>(expansion_.origin[i])];
+  tensor.dtype = spec.dtype.value_or(recipe_.default_dtype);
+  tensor.rule = RuleOf(i);
   tensor.module = spec.module;
   tensor.buffer = spec.buffer;
-  auto num_elements = NumElements(spec.shape, tensor.dtype, path + ".shape");
+  auto num_elements = NumElements(spec.shape, tensor.dtype, PathOf(i) + ".shape");
   if (!num_elements.ok()) return num_elements.status();
   tensor.num_elements = *num_elements;
   tensor.num_bytes = *num_elements * SizeBytes(tensor.dtype);
+  return tensor;
+}
 
-  const FanGeometry geometry = spec.fan.value_or(FanGeometry{});
-  const std::string said_by =
-      tensor.rule.has_value() ? RulePath(static_cast<std::size_t>(*tensor.rule)) : path;
-  auto method = ResolveMethod(tensor.init, {.shape = spec.shape,
-                                            .dtype = tensor.dtype,
-                                            .empty = *num_elements == 0,
-                                            .geometry = geometry,
-                                            .scale = spec.scale,
-                                            .init_field = said_by + ".init",
-                                            .shape_field = path + ".shape",
-                                            .fan_field = FanPathOf(i, tensor.rule) + ".fan",
-                                            .dtype_field = path + ".dtype",
-                                            .scale_field = path + ".scale"});
-  if (!method.ok()) return method.status();
-  tensor.fans = method->fans;
-  tensor.gain = method->gain;
-  tensor.why = std::move(method->why);
-  tensor.warnings = std::move(method->warnings);
-  if (*num_elements == 0) {
-    method->distribution = FilledWith{0};
-    tensor.why = "no elements";
-    tensor.notes.emplace_back("the shape has a 0: there is nothing to draw");
-  } else {
-    tensor.expected = ExpectedOf(method->distribution, spec.shape);
-    for (std::string& warning : RangeWarnings(method->distribution, tensor.expected, tensor.dtype))
-      tensor.warnings.push_back(std::move(warning));
-    const auto geometry_warning = GeometryWarning(spec, geometry);
-    if (tensor.fans.has_value() && geometry_warning.has_value() &&
-        (IsTransposedConvolution(spec) || UsesFanOut(tensor.init)))
-      tensor.warnings.push_back(*geometry_warning);
-  }
-
-  Draw draw;
-  draw.name = spec.draw_name.value_or(spec.name);
-  draw.seed = *spec.seed;
-  draw.subsequence = spec.subsequence.has_value() ? *spec.subsequence : SubsequenceOf(draw.name);
-  draw.shape = spec.shape;
-  draw.distribution = method->distribution;
-  tensor.layout = IdentityLayout{static_cast<int>(plan_.draws.size())};
-  plan_.draws.push_back(std::move(draw));
-
+absl::Status Resolver::Count(const TensorPlan& tensor, std::size_t i) {
   if (__builtin_add_overflow(plan_.num_bytes, tensor.num_bytes, &plan_.num_bytes)) {
-    return FieldError(path + ".shape", "the model has 2^63 bytes or more; allowed: fewer");
+    return FieldError(PathOf(i) + ".shape", "the model has 2^63 bytes or more; allowed: fewer");
   }
   plan_.num_elements += tensor.num_elements;
-  plan_.tensors.push_back(std::move(tensor));
   return absl::OkStatus();
+}
+
+absl::Status Resolver::ResolveTensorAt(std::size_t i) {
+  const TensorSpec& spec = recipe_.tensors[i];
+  const TensorSpec& given = GivenOf(i);
+  auto begun = Begin(i);
+  if (!begun.ok()) return begun.status();
+  TensorPlan tensor = *std::move(begun);
+  const auto rule = tensor.rule;
+  const bool rule_has_fan =
+      rule.has_value() && given_.rules[static_cast<std::size_t>(*rule)].fan.has_value();
+  auto draws = ResolveDraws({.spec = spec,
+                             .num_elements = tensor.num_elements,
+                             .fan_of_module = !given.fan.has_value() && !rule_has_fan &&
+                                              GeometryOfModule(spec.module) != FanGeometry{},
+                             .path = PathOf(i),
+                             .init_path = SayerOf(i, false),
+                             .fan_path = SayerOf(i, given.fan.has_value() || !rule_has_fan),
+                             .scale_path = SayerOf(i, given.scale.has_value()),
+                             .view_path = ViewPathOf(i)},
+                            context_);
+  if (!draws.ok()) return draws.status();
+  tensor.init = *spec.init;
+  tensor.layout_text = std::move(draws->layout_text);
+  tensor.fans = draws->fans;
+  tensor.gain = draws->gain;
+  tensor.expected = draws->expected;
+  tensor.why = std::move(draws->why);
+  tensor.notes = std::move(draws->notes);
+  tensor.warnings = std::move(draws->warnings);
+  tensor.parts = std::move(draws->parts);
+  tensor.layout = std::move(draws->layout);
+  // From places in the tensor's draws to places in the model's.
+  tensor.first_draw = static_cast<int>(plan_.draws.size());
+  tensor.num_draws = static_cast<int>(draws->draws.size());
+  for (PartPlan& part : tensor.parts) part.draw += tensor.first_draw;
+  if (auto* identity = std::get_if<IdentityLayout>(&tensor.layout)) {
+    identity->draw += tensor.first_draw;
+  } else {
+    for (Tile& tile : std::get<TiledLayout>(tensor.layout).tiles) {
+      if (tile.draw != Tile::kZeros) tile.draw += tensor.first_draw;
+    }
+  }
+  for (Draw& draw : draws->draws) plan_.draws.push_back(std::move(draw));
+  const absl::Status status = Count(tensor, i);
+  plan_.tensors[i] = std::move(tensor);
+  return status;
+}
+
+// The layout of `other` with its dimensions in another order.
+Layout Transposed(const TensorPlan& other, std::span<const std::size_t> axes) {
+  TiledLayout layout;
+  if (const auto* identity = std::get_if<IdentityLayout>(&other.layout)) {
+    Tile& tile = layout.tiles.emplace_back();
+    tile.draw = identity->draw;
+    tile.dims.resize(other.shape.size());
+    std::int64_t stride = 1;
+    for (std::size_t d = other.shape.size(); d-- > 0;) {
+      tile.dims[d] = {0, other.shape[d], stride};
+      stride *= std::max<std::int64_t>(other.shape[d], 1);
+    }
+  } else {
+    layout = std::get<TiledLayout>(other.layout);
+  }
+  for (Tile& tile : layout.tiles) {
+    std::vector<Tile::Dim> dims;
+    for (const std::size_t axis : axes) dims.push_back(tile.dims[axis]);
+    tile.dims = std::move(dims);
+  }
+  SortTiles(layout.tiles);
+  return layout;
+}
+
+// A tensor that shares another one's elements. REQUIRES: all others are resolved
+absl::Status Resolver::ResolveTieAt(std::size_t i) {
+  const TensorSpec& spec = recipe_.tensors[i];
+  auto parts = TakeApart(*spec.view, spec.shape, ViewPathOf(i) + ".view", context_.tiles_left);
+  if (!parts.ok()) return parts.status();
+  const std::string name = CanonicalName(*parts->tied_to);
+  const auto found = index_of_name_.find(name);
+  if (found == index_of_name_.end()) {
+    std::vector<std::string_view> candidates;
+    for (const TensorSpec& other : recipe_.tensors) candidates.push_back(other.name);
+    const std::vector<std::string> nearest = Nearest(name, candidates, 1);
+    return FieldError(parts->tied_path,
+                      Quote(name) + " is no tensor of this recipe" +
+                          (nearest.empty() ? "" : "; nearest: " + Quote(nearest[0])));
+  }
+  const auto other_index = static_cast<std::size_t>(found->second);
+  if (IsTied(recipe_.tensors[other_index].view)) {
+    return FieldError(parts->tied_path,
+                      Quote(name) +
+                          (other_index == i ? " is the tensor itself" : " is tied itself") +
+                          "; allowed: a tensor with elements of its own");
+  }
+  const TensorPlan& other = plan_.tensors[other_index];
+  if (parts->tied_shape != other.shape) {
+    return FieldError(parts->tied_path, Quote(name) + " has the shape " + ToString(other.shape) +
+                                            "; allowed: " + ToString(parts->tied_shape));
+  }
+  if (spec.dtype.has_value() && *spec.dtype != other.dtype) {
+    return FieldError(PathOf(i) + ".dtype",
+                      std::string(Name(*spec.dtype)) + " is not the " +
+                          std::string(Name(other.dtype)) + " of " + Quote(name) +
+                          ", to which the tensor is tied; allowed: that, or none");
+  }
+  auto begun = Begin(i);
+  if (!begun.ok()) return begun.status();
+  TensorPlan tensor = *std::move(begun);
+  tensor.dtype = other.dtype;
+  tensor.num_bytes = tensor.num_elements * SizeBytes(tensor.dtype);
+  const bool same = std::is_sorted(parts->tied_axes.begin(), parts->tied_axes.end());
+  if (same) tensor.tied_to = static_cast<int>(other_index);
+  tensor.layout = same ? other.layout : Transposed(other, parts->tied_axes);
+  tensor.layout_text = std::move(parts->text);
+  tensor.first_draw = other.first_draw;
+  tensor.num_draws = other.num_draws;
+  tensor.init = other.init;
+  tensor.fans = other.fans;
+  tensor.gain = other.gain;
+  tensor.expected = other.expected;
+  tensor.parts = other.parts;
+  tensor.why =
+      std::string(same ? "the elements" : "the elements, transposed,") + " of " + Quote(name);
+  const absl::Status status = same ? absl::OkStatus() : Count(tensor, i);
+  plan_.tensors[i] = std::move(tensor);
+  return status;
 }
 
 // Two draws of the same words would be the same noise twice.
 absl::Status Resolver::CheckSubsequences() const {
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> first_of_key;
-  for (std::size_t i = 0; i < plan_.draws.size(); ++i) {
-    const Draw& draw = plan_.draws[i];
-    if (!IsRandom(draw.distribution)) continue;
-    const auto [earlier, inserted] =
-        first_of_key.emplace(std::pair{draw.seed, draw.subsequence}, i);
-    if (inserted) continue;
-    const TensorSpec& spec = recipe_.tensors[i];
-    const std::string field = spec.subsequence.has_value() ? ".subsequence"
-                              : spec.draw_name.has_value() ? ".draw_name"
-                                                           : ".name";
-    return FieldError(PathOf(i) + field,
-                      Quote(spec.name) + " and " + PathOf(earlier->second) + " (" +
-                          Quote(recipe_.tensors[earlier->second].name) +
-                          ") would draw the same random words (seed " + std::to_string(draw.seed) +
-                          ", subsequence " + std::to_string(draw.subsequence) +
-                          "); allowed: distinct draw names, subsequences or seeds");
+  struct Key {
+    std::uint64_t seed, subsequence;
+    std::size_t draw;
+    auto operator<=>(const Key&) const = default;
+  };
+  std::vector<Key> keys;
+  keys.reserve(plan_.draws.size());
+  for (std::size_t k = 0; k < plan_.draws.size(); ++k) {
+    const Draw& draw = plan_.draws[k];
+    if (IsRandom(draw.distribution)) keys.push_back({draw.seed, draw.subsequence, k});
   }
-  return absl::OkStatus();
+  std::sort(keys.begin(), keys.end());
+  std::optional<std::pair<std::size_t, std::size_t>> twice;  // draws; the first repeat
+  for (std::size_t k = 1; k < keys.size(); ++k) {
+    const Key &a = keys[k - 1], &b = keys[k];
+    if (a.seed != b.seed || a.subsequence != b.subsequence) continue;
+    if (!twice.has_value() || b.draw < twice->second) twice = {a.draw, b.draw};
+  }
+  if (!twice.has_value()) return absl::OkStatus();
+  const auto owner_of = [&](std::size_t draw) {
+    const auto owns = [&](const TensorPlan& tensor) {
+      const auto first = static_cast<std::size_t>(tensor.first_draw);
+      return !tensor.tied_to.has_value() && draw >= first &&
+             draw < first + static_cast<std::size_t>(tensor.num_draws);
+    };
+    return static_cast<std::size_t>(std::find_if(plan_.tensors.begin(), plan_.tensors.end(), owns) -
+                                    plan_.tensors.begin());
+  };
+  const auto what_of = [&](std::size_t draw, std::size_t tensor) {
+    const std::string& name = plan_.draws[draw].name;
+    return Quote(recipe_.tensors[tensor].name) +
+           (plan_.tensors[tensor].num_draws > 1 ? "'s part " + Quote(name) : "");
+  };
+  const std::size_t first = owner_of(twice->first), second = owner_of(twice->second);
+  const Draw& draw = plan_.draws[twice->second];
+  return FieldError(
+      FieldOfDraw(recipe_.tensors[second], PathOf(second), ViewPathOf(second),
+                  twice->second - static_cast<std::size_t>(plan_.tensors[second].first_draw)),
+      what_of(twice->second, second) + " and " + PathOf(first) + " (" +
+          what_of(twice->first, first) + ") would draw the same random words (seed " +
+          std::to_string(draw.seed) + ", subsequence " + std::to_string(draw.subsequence) +
+          "); allowed: distinct draw names, subsequences or seeds");
+}
+
+// Those that are allowed for the recipe as a whole, not each by itself.
+void Resolver::WarnOfIdleRules() {
+  const Coverage& coverage = expansion_.coverage;
+  for (std::size_t i = 0; i < coverage.idle_rules.size(); ++i) {
+    if (coverage.idle_hints[i].empty()) continue;
+    const auto k = static_cast<std::size_t>(coverage.idle_rules[i]);
+    plan_.warnings.push_back(RulePath(k) + " matches no tensor: " + coverage.idle_hints[i]);
+  }
 }
 
 absl::StatusOr<ModelPlan> Resolver::Resolve() {
   plan_.generator = recipe_.generator;
   plan_.seed = recipe_.seed;
-  plan_.coverage = expansion_.coverage;
+  plan_.tensors.resize(recipe_.tensors.size());
+  plan_.draws.reserve(recipe_.tensors.size());
   std::vector<std::string> names;
+  names.reserve(recipe_.tensors.size());
+  std::vector<std::size_t> ties;
   for (std::size_t i = 0; i < recipe_.tensors.size(); ++i) {
+    names.push_back(recipe_.tensors[i].name);
+    if (IsTied(recipe_.tensors[i].view)) {
+      ties.push_back(i);
+      continue;
+    }
     const absl::Status status = ResolveTensorAt(i);
     if (!status.ok()) return status;
-    names.push_back(recipe_.tensors[i].name);
+  }
+  if (!ties.empty()) {
+    for (std::size_t i = 0; i < recipe_.tensors.size(); ++i)
+      index_of_name_.emplace(recipe_.tensors[i].name, static_cast<int>(i));
+  }
+  for (const std::size_t i : ties) {
+    const absl::Status status = ResolveTieAt(i);
+    if (!status.ok()) return status;
   }
   const absl::Status status = CheckSubsequences();
   if (!status.ok()) return status;
   auto finder = NameFinder::Create(std::move(names), recipe_.renames);
   if (!finder.ok()) return finder.status();
   plan_.finder = *std::move(finder);
+  WarnOfIdleRules();
+  plan_.coverage = std::move(expansion_.coverage);
   plan_.fingerprint = Sha256(CanonicalText(plan_));
   return std::move(plan_);
 }

@@ -2,32 +2,34 @@
 
 #include <re2/re2.h>
 
+#include <cmath>
 #include <utility>
 
 #include "lib/base/text.h"
+#include "lib/layout/view_parts.h"
+#include "lib/recipe/view_names.h"
 #include "weightinit/status.h"
 
 namespace weightinit {
 namespace {
 
 absl::Status CheckRule(const Rule& rule, const std::string& path) {
-  if (rule.has_view) {
-    return FieldError(path + ".view", "views are not supported by this version",
-                      absl::StatusCode::kUnimplemented);
-  }
-  if (!rule.scale.empty()) {
-    return FieldError(path + ".scale",
-                      Quote(rule.scale) + ": scale expressions are not supported by this version",
-                      absl::StatusCode::kUnimplemented);
-  }
   if (!rule.name_regex.has_value() && !rule.module.has_value()) {
     return FieldError(path, "matches on nothing; allowed: name_regex, module, or both");
   }
-  if (rule.skip == rule.init.has_value()) {
-    return FieldError(path + ".init", rule.skip
-                                          ? "given although the rule skips; allowed: init or skip"
-                                          : "missing; allowed: an initializer, or skip: true");
+  const bool tied = IsTied(rule.view);
+  if (rule.skip || tied) {
+    const std::string why =
+        rule.skip ? "given although the rule skips" : "given although the rule's view ties";
+    const std::string allowed = rule.skip ? " or skip" : " or a view that ties";
+    if (rule.init.has_value()) return FieldError(path + ".init", why + "; allowed: init" + allowed);
+    if (!rule.scale.empty()) return FieldError(path + ".scale", why + "; allowed: scale" + allowed);
+    if (rule.skip && rule.view.has_value())
+      return FieldError(path + ".view", why + "; allowed: view" + allowed);
+    return absl::OkStatus();
   }
+  if (!rule.init.has_value())
+    return FieldError(path + ".init", "missing; allowed: an initializer, or skip: true");
   return absl::OkStatus();
 }
 
@@ -36,6 +38,8 @@ std::string Excerpt(const std::string& error) {
   constexpr std::size_t kMaxBytes = 80;
   return error.size() <= kMaxBytes ? error : Quote(error);
 }
+
+re2::StringPiece Piece(std::string_view text) { return {text.data(), text.size()}; }
 
 }  // namespace
 
@@ -48,35 +52,108 @@ absl::StatusOr<std::unique_ptr<re2::RE2>> CompileRegex(std::string_view regex,
   RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(kMaxProgramBytes);
-  auto compiled = std::make_unique<RE2>(re2::StringPiece(regex.data(), regex.size()), options);
+  auto compiled = std::make_unique<RE2>(Piece(regex), options);
   if (!compiled->ok())
     return FieldError(
         field, Quote(regex) + " is not a usable RE2 expression: " + Excerpt(compiled->error()));
   return compiled;
 }
 
-RuleMatcher::RuleMatcher(std::unique_ptr<re2::RE2> regex, std::optional<std::string> module)
-    : regex_(std::move(regex)), module_(std::move(module)) {}
+RuleMatcher::RuleMatcher(const Rule& rule, std::string path)
+    : rule_(&rule), path_(std::move(path)) {}
 RuleMatcher::RuleMatcher(RuleMatcher&&) noexcept = default;
 RuleMatcher& RuleMatcher::operator=(RuleMatcher&&) noexcept = default;
 RuleMatcher::~RuleMatcher() = default;
 
-absl::StatusOr<RuleMatcher> RuleMatcher::Create(const Rule& rule, const std::string& path) {
-  const absl::Status status = CheckRule(rule, path);
+absl::StatusOr<RuleMatcher> RuleMatcher::Create(const Rule& rule, const Constants& constants,
+                                                const std::string& path) {
+  absl::Status status = CheckRule(rule, path);
+  RuleMatcher matcher(rule, path);
+  if (status.ok()) status = matcher.Compile(constants);
   if (!status.ok()) return status;
-  std::unique_ptr<re2::RE2> regex;
-  if (rule.name_regex.has_value()) {
-    auto compiled = CompileRegex(*rule.name_regex, path + ".name_regex");
-    if (!compiled.ok()) return compiled.status();
-    regex = *std::move(compiled);
-  }
-  return RuleMatcher(std::move(regex), rule.module);
+  return matcher;
 }
 
-bool RuleMatcher::Matches(std::string_view canonical_name, std::string_view module) const {
-  if (module_.has_value() && *module_ != module) return false;
-  return regex_ == nullptr ||
-         RE2::FullMatch(re2::StringPiece(canonical_name.data(), canonical_name.size()), *regex_);
+absl::Status RuleMatcher::Compile(const Constants& constants) {
+  if (rule_->name_regex.has_value()) {
+    auto compiled = CompileRegex(*rule_->name_regex, path_ + ".name_regex");
+    if (!compiled.ok()) return compiled.status();
+    regex_ = *std::move(compiled);
+  }
+  if (!rule_->scale.empty()) {
+    if (regex_ != nullptr) {
+      for (const auto& [name, index] : regex_->NamedCapturingGroups()) {
+        group_names_.push_back(name);
+        groups_.push_back(index);
+      }
+    }
+    auto scale = ScaleExpression::Create(rule_->scale, constants, group_names_, path_ + ".scale");
+    if (!scale.ok()) return scale.status();
+    scale_ = *std::move(scale);
+  }
+  if (!rule_->view.has_value()) return absl::OkStatus();
+  if (regex_ == nullptr) regex_ = std::make_unique<RE2>("(?s).*");  // whose \0 is the name
+  return ForEachName(*rule_->view, path_ + ".view",
+                     [this](const std::string& name, const std::string& field) -> absl::Status {
+                       if (name.find('\\') == std::string::npos) return absl::OkStatus();
+                       rewrites_ = true;
+                       std::string error;
+                       if (regex_->CheckRewriteString(Piece(name), &error)) return absl::OkStatus();
+                       return FieldError(field, Quote(name) + ": " + error);
+                     });
+}
+
+bool RuleMatcher::MatchesName(std::string_view canonical_name) const {
+  return regex_ == nullptr || RE2::FullMatch(Piece(canonical_name), *regex_);
+}
+
+bool RuleMatcher::MatchesModule(std::string_view module) const {
+  return !rule_->module.has_value() || *rule_->module == module;
+}
+
+int RuleMatcher::program_size() const { return regex_ == nullptr ? 0 : regex_->ProgramSize(); }
+
+absl::StatusOr<RuleMatcher::Made> RuleMatcher::MakeFor(const std::string& canonical_name) {
+  Made made;
+  made.view = rule_->view;
+  if (!scale_.has_value() && !rewrites_) return made;
+  std::vector<re2::StringPiece> groups(1, Piece(canonical_name));
+  if (regex_ != nullptr) {
+    groups.resize(static_cast<std::size_t>(regex_->NumberOfCapturingGroups()) + 1);
+    regex_->Match(Piece(canonical_name), 0, canonical_name.size(), RE2::ANCHOR_BOTH, groups.data(),
+                  static_cast<int>(groups.size()));
+  }
+  if (scale_.has_value()) {
+    const auto error = [&](const std::string& reason) {
+      return FieldError(path_ + ".scale",
+                        Quote(rule_->scale) + " for " + Quote(canonical_name) + ": " + reason);
+    };
+    std::vector<double> values;
+    for (const std::size_t used : scale_->used_groups()) {
+      const re2::StringPiece text = groups[static_cast<std::size_t>(groups_[used])];
+      const auto value = ReadNumber({text.data(), text.size()});
+      if (!value.has_value() || !std::isfinite(*value)) {
+        return error("the group " + Quote(group_names_[used]) + " is " +
+                     Quote({text.data(), text.size()}) + "; allowed: a number");
+      }
+      values.push_back(*value);
+    }
+    auto scale = scale_->Evaluate(values);
+    if (!scale.ok()) return error(std::string(scale.status().message()));
+    made.scale = *scale;
+  }
+  if (rewrites_) {
+    auto view = WithNames(
+        *rule_->view, path_ + ".view",
+        [&](const std::string& name, const std::string&) -> absl::StatusOr<std::string> {
+          std::string rewritten;
+          regex_->Rewrite(&rewritten, Piece(name), groups.data(), static_cast<int>(groups.size()));
+          return rewritten;
+        });
+    if (!view.ok()) return view.status();
+    made.view = OptionalView(*std::move(view));
+  }
+  return made;
 }
 
 }  // namespace weightinit

@@ -121,6 +121,67 @@ Generator GeneratorFromJson(const json& object) {
   return object.empty() ? Generator() : ParseGenerator(object.begin().key()).value();
 }
 
+Range RangeFromJson(const json& object) {
+  Range range;
+  Members members(object);
+  members("start", range.start);
+  members("size", range.size);
+  members("step", range.step);
+  return range;
+}
+
+OptionalView ViewFromJson(const json& object);
+
+ViewPart PartFromJson(const json& object) {
+  ViewPart part;
+  Members members(object);
+  members("name", part.name);
+  members("size", part.size);
+  members.Message("init", part.init, InitializerFromJson);
+  members.Message("fan", part.fan, FanFromJson);
+  members("scale", part.scale);
+  members("seed", part.seed);
+  members("subsequence", part.subsequence);
+  members.Message("view", part.view, ViewFromJson);
+  return part;
+}
+
+OptionalView ViewFromJson(const json& object) {
+  View view;
+  Members members(object);
+  if (const json* value = members.Find("concat")) {
+    Concat concat;
+    Members of(*value);
+    if (const json* parts = of.Find("parts")) {
+      for (const json& part : *parts) concat.parts.push_back(PartFromJson(part));
+    }
+    of("dim", concat.dim);
+    of("blocks", concat.blocks);
+    view.kind = std::move(concat);
+  }
+  if (const json* value = members.Find("stack")) {
+    Stack stack;
+    Members of(*value);
+    of.Message("part", stack.part, PartFromJson);
+    of("count", stack.count);
+    of("dim", stack.dim);
+    of("first", stack.first);
+    view.kind = std::move(stack);
+  }
+  if (const json* value = members.Find("transpose")) {
+    Transpose transpose;
+    Members of(*value);
+    of("dims", transpose.dims);
+    of.Message("view", transpose.view, ViewFromJson);
+    view.kind = std::move(transpose);
+  }
+  if (const json* value = members.Find("tied_to")) view.kind = TiedTo{value->get<std::string>()};
+  if (const json* rows = members.Find("zero_rows")) {
+    for (const json& range : *rows) view.zero_rows.push_back(RangeFromJson(range));
+  }
+  return view;
+}
+
 Rule RuleFromJson(const json& object) {
   Rule rule;
   Members members(object);
@@ -132,17 +193,8 @@ Rule RuleFromJson(const json& object) {
   members("seed", rule.seed);
   members("skip", rule.skip);
   members("may_be_idle", rule.may_be_idle);
-  rule.has_view = members.Find("view") != nullptr;
+  members.Message("view", rule.view, ViewFromJson);
   return rule;
-}
-
-Range RangeFromJson(const json& object) {
-  Range range;
-  Members members(object);
-  members("start", range.start);
-  members("size", range.size);
-  members("step", range.step);
-  return range;
 }
 
 }  // namespace
@@ -161,7 +213,7 @@ TensorSpec TensorSpecFromJson(const json& object) {
   members("subsequence", spec.subsequence);
   members("seed", spec.seed);
   members("scale", spec.scale);
-  spec.has_view = members.Find("view") != nullptr;
+  members.Message("view", spec.view, ViewFromJson);
   return spec;
 }
 

@@ -6,6 +6,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstddef>
 #include <string_view>
 #include <utility>
 
@@ -37,12 +38,16 @@ nb::list MessagesOf(const PythonPlan& plan) {
   return messages;
 }
 
+// Name, shape, dtype, and whose elements these are: the position of the tensor that this one is
+// tied to, else its own.
 nb::list TensorsOf(const PythonPlan& plan) {
   nb::list tensors;
-  for (const TensorPlan& tensor : plan.plan.tensors) {
+  for (std::size_t i = 0; i < plan.plan.tensors.size(); ++i) {
+    const TensorPlan& tensor = plan.plan.tensors[i];
     nb::list shape;
     for (const std::int64_t size : tensor.shape) shape.append(size);
-    tensors.append(nb::make_tuple(tensor.name, nb::tuple(shape), static_cast<int>(tensor.dtype)));
+    tensors.append(nb::make_tuple(tensor.name, nb::tuple(shape), static_cast<int>(tensor.dtype),
+                                  tensor.tied_to.value_or(static_cast<int>(i))));
   }
   return tensors;
 }

@@ -11,30 +11,31 @@ from ._dtypes import NAME_OF_NUMBER, NUMPY_OF_NUMBER
 from ._index import Box
 from ._progress import Progress
 from .errors import make
+from .recipe import Recipe, Resolved
 from .weights import Job, digest_of_array
 
 
 class FileSource:
     """A file mapped into memory: a slice reads the pages that it touches."""
 
-    def __init__(self, path: str, plan: _core.Plan, check: bool) -> None:
-        self._path, self._plan = path, plan
+    def __init__(self, path: str, recipe: Recipe, check: bool) -> None:
+        self._path, self._specs = path, recipe.specs()
         metadata, tensors = _core.read_safetensors(path)
-        self._check_recipe(metadata, check)
+        self._check_recipe(metadata, recipe.fingerprint, check)
         self._entries = {name: (dtype, shape, begin, end) for name, dtype, shape, begin, end in tensors}
-        self._specs = plan.tensors()
-        for name, shape, dtype in self._specs:
-            self._check_tensor(name, shape, dtype)
+        for spec in self._specs:
+            self._check_tensor(self._specs[spec.origin])  # writers leave tied tensors out
         self._bytes = np.memmap(path, np.uint8, mode="r")
 
-    def _check_recipe(self, metadata: dict[str, str], check: bool) -> None:
-        given, wanted = metadata.get("weightinit.fingerprint"), self._plan.fingerprint.hex()
+    def _check_recipe(self, metadata: dict[str, str], wanted: str, check: bool) -> None:
+        given = metadata.get("weightinit.fingerprint")
         if given is None and check:
             raise self._other("does not say which recipe's weights it holds (no weightinit.fingerprint); check=False takes it")
         if given is not None and given != wanted:
             raise self._other(f"holds the weights of another recipe: fingerprint {given}, not {wanted}")
 
-    def _check_tensor(self, name: str, shape: tuple[int, ...], dtype: int) -> None:
+    def _check_tensor(self, spec: Resolved) -> None:
+        name, shape, dtype, _ = spec
         if name not in self._entries:
             raise self._other(f"has no tensor '{name}'")
         held_dtype, held_shape, _, _ = self._entries[name]
@@ -52,10 +53,10 @@ class FileSource:
             progress.add(job.array.nbytes)
 
     def digest(self, name: str, tensor: int, box: Box, dtype: int) -> int:
-        return digest_of_array(self._part(tensor, box, dtype), dtype, self._specs[tensor][1], box)
+        return digest_of_array(self._part(tensor, box, dtype), dtype, self._specs[tensor].shape, box)
 
     def _part(self, tensor: int, box: Box, dtype: int) -> np.ndarray:
-        name, shape, _ = self._specs[tensor]
+        name, shape, _, _ = self._specs[self._specs[tensor].origin]
         held, _, begin, end = self._entries[name]
         if dtype != held:
             raise make(

@@ -54,7 +54,7 @@ class RemoteSource:
     def __init__(self, target: str, recipe: Recipe, options: RemoteOptions) -> None:
         self._target, self._options = target, options
         self._plan = recipe.resolved()
-        self._specs = self._plan.tensors()
+        self._specs = recipe.specs()
         self._recipe = recipe.message()
         self._fingerprint = self._plan.fingerprint
         self._known = False  # the server has seen the recipe: its fingerprint stands for it
@@ -79,7 +79,7 @@ class RemoteSource:
 
         array = np.empty(box.shape, NUMPY_OF_NUMBER[dtype])
         self.fill([Job(name, tensor, box, dtype, array)], Progress.NONE)
-        return digest_of_array(array, dtype, self._specs[tensor][1], box)
+        return digest_of_array(array, dtype, self._specs[tensor].shape, box)
 
     def close(self) -> None:
         with self._lock:
@@ -99,7 +99,7 @@ class RemoteSource:
             for start, size, step in job.box.dims:
                 selection.slice.box.dims.append(tensor_pb2.Range(start=start, size=size, step=step))
         digest = _core.SliceDigest(dtype, shape, base, strides) if self._options.check else None
-        return Pending(self._specs[job.tensor][0], selection, tuple(shape), job.array, digest)
+        return Pending(self._specs[job.tensor].name, selection, tuple(shape), job.array, digest)
 
     def _read_all(self, lots: list[list[Pending]], progress: Progress, deadline, stop: threading.Event) -> None:
         with concurrent.futures.ThreadPoolExecutor(len(lots)) as pool:

@@ -42,17 +42,15 @@ def digest(array, part: Part | tuple | None = None) -> int:
 
 def model_digest(recipe: Recipe, digests: Mapping[str, int]) -> int:
     """The digest of a model, of its tensors' digests: Σ weight·digest mod 2**64, the weight being that of the tensor's name,
-    dtype and shape. Over some of the tensors, or parts of them, it gives a summand: those of all ranks add up.
+    dtype and shape. Over some of the tensors, or parts of them, it gives a summand: those of all ranks add up. Tied tensors count
+    once, as the one that they are tied to.
 
     Raises NotFoundError for a name that the recipe does not have.
     """
-    plan = recipe.resolved()
-    specs = plan.tensors()
-    total = 0
-    for name, value in digests.items():
-        canonical, shape, dtype = specs[plan.find(name)]
-        total += _core.digest_weight(canonical, dtype, shape) * value
-    return total % 2**64
+    plan, specs = recipe.resolved(), recipe.specs()
+    by_origin = {specs[plan.find(name)].origin: value for name, value in digests.items()}
+    weight = lambda spec: _core.digest_weight(spec.name, spec.dtype, spec.shape)  # noqa: E731
+    return sum(weight(specs[origin]) * value for origin, value in by_origin.items()) % 2**64
 
 
 def _to_numpy(array) -> np.ndarray:

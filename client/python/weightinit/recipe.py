@@ -30,6 +30,17 @@ class TensorSpec(NamedTuple):
     """Not a parameter, for instance a running mean."""
 
 
+class Resolved(NamedTuple):
+    """One tensor of a resolved recipe. Not for users."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: int
+    """The API's number."""
+    origin: int
+    """Position of the tensor whose elements these are: the one that it is tied to, else its own."""
+
+
 class Recipe:
     """A whole model: tensors, rules, seed, generator. Immutable; resolved when something first needs it.
 
@@ -39,6 +50,7 @@ class Recipe:
     def __init__(self, handle: _core.Recipe) -> None:
         self._handle = handle
         self._plan: _core.Plan | None = None
+        self._specs: list[Resolved] = []
 
     @classmethod
     def load(cls, path: str | os.PathLike, *, seed: int | None = None) -> Recipe:
@@ -101,8 +113,15 @@ class Recipe:
     def resolved(self) -> _core.Plan:
         """What the other modules draw by. Not for users."""
         if self._plan is None:
-            self._plan = _core.resolve(self._handle)
+            plan = _core.resolve(self._handle)
+            self._specs = [Resolved(*spec) for spec in plan.tensors()]
+            self._plan = plan
         return self._plan
+
+    def specs(self) -> list[Resolved]:
+        """The tensors that are drawn, in recipe order. Not for users."""
+        self.resolved()
+        return self._specs
 
     def plan(self) -> Plan:
         """What would be drawn, and why. Draws nothing.
@@ -120,7 +139,7 @@ class Recipe:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tensors that are drawn."""
+        """Bytes of all tensors that are drawn, tied ones once."""
         return self.resolved().num_bytes
 
     def digest(self, *, threads: int = 0, progress: bool = False) -> int:

@@ -13,7 +13,7 @@ from ._index import WHOLE, Box, box_of, place_of
 from ._memory import address_of
 from ._progress import Progress
 from .errors import refuse
-from .recipe import Recipe
+from .recipe import Recipe, Resolved
 
 
 class Job(NamedTuple):
@@ -56,22 +56,27 @@ class Tensor:
     ``tensor[0:512, ::2]`` is the same, bit for bit, as that part of ``tensor[...]``, which draws all of it.
     """
 
-    __slots__ = ("name", "shape", "dtype", "_asked", "_index", "_number", "_source", "_plan")
+    __slots__ = ("name", "shape", "dtype", "_asked", "_index", "_number", "_source")
 
-    def __init__(self, plan: _core.Plan, source: Source, spec: tuple, asked: str, index: int) -> None:
+    def __init__(self, source: Source, spec: Resolved, asked: str, index: int) -> None:
         self.name: str
         """Canonical name."""
         self.shape: tuple[int, ...]
         self.dtype: np.dtype
         """Element type; bfloat16 and float8 are ml_dtypes' types."""
-        self.name, self.shape, self._number = spec
+        self.name, self.shape, self._number, _ = spec
         self.dtype = NUMPY_OF_NUMBER[self._number]
-        self._asked, self._index, self._source, self._plan = asked, index, source, plan
+        self._asked, self._index, self._source = asked, index, source
 
     @property
     def name_asked(self) -> str:
         """The name by which it was asked for, which leads to it again."""
         return self._asked
+
+    @property
+    def position(self) -> int:
+        """Its position in the recipe's order of what is drawn."""
+        return self._index
 
     @property
     def ndim(self) -> int:
@@ -148,17 +153,17 @@ class Weights(Mapping):
         self.recipe = recipe
         self._source, self._where = source, where
         self._plan = recipe.resolved()
-        self._specs = self._plan.tensors()
+        self._specs = recipe.specs()
 
     def __getitem__(self, name: str) -> Tensor:
         """Raises NotFoundError, a KeyError, with the nearest names."""
         if not isinstance(name, str):
             raise TypeError(f"a tensor's name is a str, not {type(name).__name__}")
         index = self._plan.find(name)
-        return Tensor(self._plan, self._source, self._specs[index], name, index)
+        return Tensor(self._source, self._specs[index], name, index)
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _, _ in self._specs)
+        return (spec.name for spec in self._specs)
 
     def __len__(self) -> int:
         return len(self._specs)
@@ -207,13 +212,14 @@ class Weights(Mapping):
         return Job(read.name, tensor._index, box, number_of(array.dtype), target), result
 
     def digest(self, *, progress: bool = False) -> int:
-        """The model digest: the tensors' digests with a weight for each (:func:`weightinit.model_digest`)."""
+        """The model digest: the tensors' digests with a weight for each (:func:`weightinit.model_digest`), tied ones once."""
         total = 0
         with Progress.of(self.nbytes, progress) as bar:
-            for index, (name, shape, dtype) in enumerate(self._specs):
-                digest = self._source.digest(name, index, Box(None, shape), dtype)
-                total += _core.digest_weight(name, dtype, shape) * digest
-                bar.add(Tensor(self._plan, self._source, (name, shape, dtype), name, index).nbytes)
+            for index, spec in enumerate(self._specs):
+                if spec.origin == index:
+                    tensor = Tensor(self._source, spec, spec.name, index)
+                    total += _core.digest_weight(spec.name, spec.dtype, spec.shape) * tensor.digest()
+                    bar.add(tensor.nbytes)
         return total % 2**64
 
     def close(self) -> None:
@@ -298,7 +304,7 @@ def open(  # noqa: A001: read as weightinit.open
     if source.endswith(".safetensors"):
         from ._file import FileSource
 
-        return Weights(recipe, FileSource(source, plan, check), source)
+        return Weights(recipe, FileSource(source, recipe, check), source)
     if ":" not in source:
         raise refuse("source", f"'{source}' is neither 'local' nor a server's address (host:port, unix:/path) nor *.safetensors")
     from ._remote import RemoteOptions, RemoteSource

@@ -96,7 +96,25 @@ struct Draw {
 struct IdentityLayout {
   int draw = 0;  // index into ModelPlan::draws
 };
-using Layout = std::variant<IdentityLayout>;
+// A box of a tensor that one draw fills: the element at x, start[d] ≤ x[d] < start[d] + size[d], is
+// the draw's element base + Σ_d (x[d] − start[d])·stride[d].
+struct Tile {
+  struct Dim {
+    std::int64_t start = 0, size = 0;
+    std::int64_t stride = 0;  // in elements of the draw, ≥ 0
+    friend bool operator==(const Dim&, const Dim&) = default;
+  };
+  static constexpr int kZeros = -1;
+  int draw = kZeros;  // index into ModelPlan::draws; kZeros: all elements are +0
+  std::int64_t base = 0;
+  std::vector<Dim> dims;  // the tensor's
+  friend bool operator==(const Tile&, const Tile&) = default;
+};
+// What a view came to: disjoint tiles that cover the tensor, ascending by the start in dimension 0.
+struct TiledLayout {
+  std::vector<Tile> tiles;
+};
+using Layout = std::variant<IdentityLayout, TiledLayout>;
 
 // What the values of a tensor are expected to show.
 struct Expected {
@@ -104,16 +122,35 @@ struct Expected {
   double min = 0, max = 0;  // closed bounds; infinite where there are none
 };
 
+// One draw of a view that has several.
+struct PartPlan {
+  int draw = 0;  // index into ModelPlan::draws, which has its name, shape and numbers
+  Initializer init;
+  std::optional<Fans> fans;
+  std::optional<double> gain;
+  Expected expected;
+  std::string why;
+};
+
 struct TensorPlan {
+  static constexpr std::size_t kMostParts = 64;
+
   std::string name;  // canonical
   Shape shape;
   DType dtype = DType::kFloat32;
   std::int64_t num_elements = 0, num_bytes = 0;
   Layout layout;
+  std::string layout_text = "identity";  // "concat(dim=0, blocks=2)", "tied_to(embed.weight)", …
+  // The draws behind it: draws[first_draw] … draws[first_draw + num_draws − 1].
+  int first_draw = 0, num_draws = 0;
+  // The tensor whose elements these are (index into ModelPlan::tensors), which writers of
+  // checkpoints leave out as a duplicate and a model's digest and totals count once.
+  std::optional<int> tied_to;
 
   // How it came about.
-  Initializer init;
-  std::optional<int> rule;  // index in the recipe; none: the tensor's own init
+  Initializer init;             // of a tied tensor: the other's
+  std::vector<PartPlan> parts;  // of a view with several draws: the first kMostParts
+  std::optional<int> rule;      // index in the recipe; none: the tensor's own init
   std::string module;
   bool buffer = false;
   std::optional<Fans> fans;    // where the method uses them
@@ -145,18 +182,23 @@ struct ModelPlan {
   std::shared_ptr<const NameFinder> finder;  // what FindTensor asks
   std::vector<std::string> warnings;
   Fingerprint fingerprint{};  // SHA-256 of the canonical text: equal fingerprints, equal bits
-  std::int64_t num_elements = 0, num_bytes = 0;
+  std::int64_t num_elements = 0, num_bytes = 0;  // tied tensors once
 
-  // The one draw behind a tensor. REQUIRES: 0 ≤ tensor < tensors.size(), its layout is the identity
-  const Draw& DrawOf(int tensor) const {
-    return draws[static_cast<std::size_t>(
-        std::get<IdentityLayout>(tensors[static_cast<std::size_t>(tensor)].layout).draw)];
+  // The draws behind a tensor, also a tied one: one, or those of a view's parts in order.
+  // REQUIRES: 0 ≤ tensor < tensors.size()
+  std::span<const Draw> DrawsOf(int tensor) const {
+    const TensorPlan& of = tensors[static_cast<std::size_t>(tensor)];
+    return std::span(draws).subspan(static_cast<std::size_t>(of.first_draw),
+                                    static_cast<std::size_t>(of.num_draws));
   }
 };
 
+// Whether any part of the tensor needs a matrix made whole.
+WEIGHTINIT_EXPORT bool IsMadeWhole(const ModelPlan& plan, int tensor);
+
 // Expands the recipe and resolves every tensor. Costs no drawing. `cancelled` is Expand's.
-// Errors: those of Expand; INVALID_ARGUMENT with paths for what a method refuses; two random draws
-// with one seed and subsequence.
+// Errors: those of Expand; INVALID_ARGUMENT with paths for what a method refuses, a view that does
+// not fit its tensor, two random draws with one seed and subsequence.
 WEIGHTINIT_EXPORT absl::StatusOr<ModelPlan> Resolve(const Recipe& recipe,
                                                     const std::function<bool()>& cancelled = {});
 

@@ -22,6 +22,7 @@
 #include "weightinit/fans.h"
 #include "weightinit/initializer.h"
 #include "weightinit/shape.h"
+#include "weightinit/view.h"
 
 namespace weightinit {
 
@@ -55,7 +56,7 @@ struct TensorSpec {
   std::optional<std::uint64_t> subsequence;  // instead of draw_name
   std::optional<std::uint64_t> seed;         // default: the rule's, then the recipe's
   std::optional<double> scale;               // ≥ 0; multiplies std, low and high, value, gain
-  bool has_view = false;                     // views are refused by this version
+  OptionalView view;                         // default: the rule's, then one draw
   friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 };
 
@@ -63,13 +64,16 @@ struct TensorSpec {
 struct Rule {
   std::optional<std::string> name_regex;  // RE2, full match on the canonical name
   std::optional<std::string> module;      // equal to TensorSpec::module
-  std::optional<Initializer> init;        // required unless skip
+  std::optional<Initializer> init;        // required unless the rule skips or ties
   std::optional<FanGeometry> fan;
-  std::string scale;  // expressions are refused by this version
+  // An expression that multiplies the numbers as TensorSpec::scale does: "1/sqrt(2*(layer+1))". It
+  // knows numbers, + - * / ^ ( ), sqrt, log (natural), exp, min, max, the recipe's constants, and
+  // the named groups of name_regex as numbers; ≥ 0 and finite for every tensor. Empty: none.
+  std::string scale;
   std::optional<std::uint64_t> seed;
   bool skip = false;         // leave the tensor out, counted as covered
   bool may_be_idle = false;  // no error if nothing matches
-  bool has_view = false;     // views are refused by this version
+  OptionalView view;         // names in it are rewrites (view.h)
   friend bool operator==(const Rule&, const Rule&) = default;
 };
 
@@ -86,7 +90,7 @@ struct Recipe {
   Generator generator;
   std::uint64_t seed = 0;
   DType default_dtype = DType::kFloat32;
-  std::map<std::string, double> constants;  // of scale expressions; refused by this version
+  std::map<std::string, double> constants;  // of scale expressions; finite
   std::vector<TensorSpec> tensors;
   std::vector<Rule> rules;
   std::vector<Rename> renames;
@@ -110,11 +114,14 @@ struct Coverage {
     std::vector<int> others;       // the first kMostOthers later rules that match too, ascending
     std::int64_t other_count = 0;  // all of them
   };
-  std::vector<std::optional<int>> rule_of_tensor;  // none: the tensor's own init, or uncovered
-  std::vector<int> uncovered;                      // tensors without init that no rule matches
-  std::vector<int> skipped;                        // tensors left out on purpose
-  std::vector<int> idle_rules;                     // rules that match no tensor
-  std::vector<Overlap> overlaps;                   // tensors that several rules match
+  // None: the tensor's own init, a tie of its own, or uncovered.
+  std::vector<std::optional<int>> rule_of_tensor;
+  std::vector<int> uncovered;   // tensors without init that no rule matches
+  std::vector<int> skipped;     // tensors left out on purpose
+  std::vector<int> idle_rules;  // rules that match no tensor
+  // Per idle rule what it nearly matches, in words; empty: nothing, or the rule may be idle.
+  std::vector<std::string> idle_hints;
+  std::vector<Overlap> overlaps;  // tensors that several rules match
 };
 
 // A valid recipe without rules, and how it came about. `origin[i]` is the index in the given recipe
@@ -125,12 +132,12 @@ struct Expansion {
   std::vector<int> origin;
 };
 
-// Applies the rules: every tensor of the result has a canonical name, dtype, init and seed of its
-// own. Errors: INVALID_ARGUMENT (bad names, two tensors of one canonical name, a regex that RE2
-// refuses), FAILED_PRECONDITION (a tensor that nothing covers, a rule that matches nothing, unless
-// allowed), UNIMPLEMENTED (views, scale expressions and their constants, replay generators),
-// CANCELLED once `cancelled`, which is asked before each rule, answers true, RESOURCE_EXHAUSTED
-// (memory).
+// Applies the rules: every tensor of the result has a canonical name, dtype and seed of its own,
+// and an init unless its view ties it; names in views are those of this tensor. Errors:
+// INVALID_ARGUMENT (bad names, two tensors of one canonical name, a regex or an expression that
+// cannot be used), FAILED_PRECONDITION (a tensor that nothing covers, a rule that matches nothing,
+// unless allowed), UNIMPLEMENTED (replay generators), CANCELLED once `cancelled`, which is asked
+// now and then, answers true, RESOURCE_EXHAUSTED (memory).
 WEIGHTINIT_EXPORT absl::StatusOr<Expansion> Expand(const Recipe& recipe,
                                                    const std::function<bool()>& cancelled = {});
 

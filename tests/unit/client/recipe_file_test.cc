@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <string>
 
@@ -165,8 +167,55 @@ TEST(RecipeFile, HonestAliases) {
 
 TEST(RecipeFile, PartsThatTheLibraryRefusesAreHandedOn) {
   EXPECT_TRUE(Parsed("draws: [{name: a}]").has_draws);
-  EXPECT_TRUE(Parsed("tensors: [{name: a, view: {tied_to: b}}]").tensors[0].has_view);
-  EXPECT_TRUE(Parsed("rules: [{view: {}}]").rules[0].has_view);
+}
+
+TEST(RecipeFile, Views) {
+  const Recipe recipe = Parsed(R"(
+tensors:
+  - {name: a, view: {tied_to: b}}
+  - name: qkv
+    view:
+      concat: {dim: 1, blocks: 2, parts: [{name: q, size: 4, init: ones}, {name: k, scale: 0.5, subsequence: 7}]}
+      zeroRows: [{start: 3}, {size: 1, step: 2}]
+rules:
+  - view: {stack: {count: 8, first: 1, dim: -1, part: {name: 'e.{}', seed: 3, view: {transpose: {dims: [1, 0]}}}}}
+  - view: {}
+constants: {layers: 12, d: 4.5}
+)");
+  EXPECT_EQ(recipe.tensors[0].view, OptionalView(View{TiedTo{"b"}, {}}));
+  ViewPart q, k;
+  q.name = "q";
+  q.size = 4;
+  q.init = Ones{};
+  k.name = "k";
+  k.scale = 0.5;
+  k.subsequence = 7;
+  EXPECT_EQ(recipe.tensors[1].view,
+            OptionalView(View{Concat{{q, k}, 1, 2}, {Range{3, {}, {}}, Range{0, 1, 2}}}));
+  ViewPart expert;
+  expert.name = "e.{}";
+  expert.seed = 3;
+  expert.view = View{Transpose{{1, 0}, {}}, {}};
+  EXPECT_EQ(recipe.rules[0].view, OptionalView(View{Stack{expert, 8, -1, 1}, {}}));
+  EXPECT_EQ(recipe.rules[1].view, OptionalView(View{}));
+  EXPECT_EQ(recipe.constants, (std::map<std::string, double>{{"layers", 12}, {"d", 4.5}}));
+}
+
+TEST(RecipeFile, TheExamplesOfTheDocumentCanBePlanned) {
+  std::ifstream file(WEIGHTINIT_SOURCE_DIR "/docs/recipes.md");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  constexpr std::string_view kBegin = "```yaml\n", kEnd = "```\n";
+  int examples = 0;
+  for (std::size_t at = text.find(kBegin); at != std::string::npos; at = text.find(kBegin, at)) {
+    at += kBegin.size();
+    const std::string example = text.substr(at, text.find(kEnd, at) - at);
+    const auto parsed = ParseRecipeFile(example, "recipes.md");
+    ASSERT_TRUE(parsed.ok()) << parsed.status() << "\n" << example;
+    const auto plan = Resolve(parsed->recipe);
+    EXPECT_TRUE(plan.ok()) << plan.status() << "\n" << example;
+    ++examples;
+  }
+  EXPECT_GE(examples, 9);
 }
 
 TEST(RecipeFile, RefusalsNameFileLineAndPath) {
@@ -176,6 +225,14 @@ TEST(RecipeFile, RefusalsNameFileLineAndPath) {
   };
   constexpr Case kCases[] = {
       {"seeds: 1\n", "r.yaml:1: seeds: unknown key; did you mean 'seed'?"},
+      {"tensors:\n- view:\n    tied_to: a\n    stack: {}\n",
+       "r.yaml:4: tensors[0].view.stack: given together with another kind of view"},
+      {"tensors:\n- view:\n    stack: {}\n    tied_to: a\n",
+       "r.yaml:4: tensors[0].view.tied_to: given together with another kind of view"},
+      {"tensors:\n- view:\n    stack:\n      part: {name: a, size: 3}\n",
+       "r.yaml:4: tensors[0].view.stack.part.size: unknown key"},
+      {"rules:\n- view: {concat: {parts: [{nam: a}]}}\n",
+       "r.yaml:2: rules[0].view.concat.parts[0].nam: unknown key; did you mean 'name'?"},
       {"seed: 1\n\ntensors:\n  - {name: a, shap: [1]}\n",
        "r.yaml:4: tensors[0].shap: unknown key; did you mean 'shape'?"},
       {"seed: 1\nseed: 2\n", "r.yaml:2: seed: given twice; first in line 1"},

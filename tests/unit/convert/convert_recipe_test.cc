@@ -187,20 +187,62 @@ TEST(Recipes, ComeBackEqual) {
 
 TEST(Recipes, WhatIsNotAnsweredIsMarkedForTheLibrary) {
   v1::Recipe message;
-  message.add_tensors()->mutable_view();
-  message.add_rules()->mutable_view();
-  message.mutable_rules(0)->set_scale("1/layer");
   message.add_draws()->set_name("a");
   message.mutable_generator()->mutable_torch_cpu();
   const auto recipe = FromProto(message, "");
   ASSERT_TRUE(recipe.ok());
-  EXPECT_TRUE(recipe->tensors[0].has_view);
-  EXPECT_TRUE(recipe->rules[0].has_view);
-  EXPECT_EQ(recipe->rules[0].scale, "1/layer");
   EXPECT_TRUE(recipe->has_draws);
   EXPECT_TRUE(std::holds_alternative<TorchCpu>(recipe->generator));
   // The marks survive the way back.
   EXPECT_EQ(*FromProto(ToProto(*recipe), ""), *recipe);
+}
+
+ViewPart FullPart(std::string name) {
+  ViewPart part;
+  part.name = std::move(name);
+  part.init = Normal{.std = 0.25};
+  part.fan = FanGeometry{.groups = 3};
+  part.scale = 0;
+  part.seed = 0;
+  return part;
+}
+
+TEST(Views, ComeBackEqual) {
+  ViewPart concat_part = FullPart("q");
+  concat_part.size = 12;
+  concat_part.subsequence = 0;
+  ViewPart stack_part = FullPart("e.{}");
+  stack_part.view = View{Concat{{concat_part, ViewPart()}, -1, 2}, {Range{1, 2, 3}}};
+  const View views[] = {
+      View{{}, {Range{5, {}, {}}, Range{}}},
+      View{Concat{{concat_part}, 1, {}}, {}},
+      View{Stack{stack_part, 4, 1, 16}, {}},
+      View{Transpose{{}, {}}, {Range{0, 1, {}}}},
+      View{Transpose{{1, 0}, View{TiedTo{"embed"}, {}}}, {}},
+      View{TiedTo{"embed"}, {}},
+      View{},
+  };
+  for (const View& view : views) {
+    const auto back = FromProto(ToProto(view), "view");
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(*back, view);
+    // At both places where views stand.
+    Recipe recipe;
+    recipe.tensors.emplace_back().view = view;
+    recipe.rules.emplace_back().view = view;
+    EXPECT_EQ(*FromProto(ToProto(recipe), ""), recipe);
+  }
+}
+
+TEST(Views, PathsLeadIntoThem) {
+  v1::Recipe message;
+  message.add_tensors();
+  v1::Concat& concat = *message.add_tensors()->mutable_view()->mutable_concat();
+  concat.add_parts();
+  concat.add_parts()->mutable_view()->mutable_stack()->mutable_part()->mutable_init();
+  EXPECT_EQ(TextOf(FromProto(message, "").status())
+                .find("tensors[1].view.concat.parts[1].view.stack.part.init: "),
+            0u);
 }
 
 TEST(Recipes, GeneratorWithoutAKindIsPhilox) {

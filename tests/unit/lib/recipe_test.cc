@@ -306,6 +306,125 @@ TEST(RulesTest, NestedRepeatsMatchInLinearTime) {
   EXPECT_OK(Expand(recipe));  // backtracking would take longer than the age of the universe
 }
 
+TEST(RulesTest, AnIdleRuleSaysWhatItNearlyMatches) {
+  const Recipe near = Ruled(
+      {Bare("h.0.mlp.c_fc.weight", {2}, "Linear"), Bare("h.11.mlp.c_fc.weight", {2}, "Linear"),
+       Bare("h.0.attn.weight", {2}, "Conv1D"), Spec("own", {2}, Zeros{})},
+      {RuleOf("h\\..*", Zeros{}),
+       RuleOf("h\\.(?P<layer>[0-9]+)\\.mpl\\.c_fc\\.(weight|bias)", Zeros{}),
+       RuleOf("own", Zeros{}), RuleOf("completely_different", Zeros{}), RuleOf("zzz", Zeros{})});
+  Recipe recipe = near;
+  recipe.allow_idle = true;
+  recipe.rules[4].may_be_idle = true;
+  recipe.rules.emplace_back().module = "linear";
+  recipe.rules.back().init = Zeros{};
+  recipe.rules.push_back(RuleOf("h\\.0\\.attn\\.weight", Zeros{}));
+  recipe.rules.back().module = "Linear";
+  const Expansion e = MustExpand(recipe);
+  EXPECT_THAT(e.coverage.idle_rules, ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(
+      e.coverage.idle_hints,
+      ElementsAre(HasSubstr("nearest names: \"h.0.mlp.c_fc.weight\""),
+                  "\"own\" has an init or a tie of its own", "", "", "nearest modules: \"Linear\"",
+                  "\"h.0.attn.weight\" has the module \"Conv1D\""));
+  // What is allowed is a warning of the plan.
+  const ModelPlan plan = MustResolve(recipe);
+  EXPECT_EQ(plan.warnings.size(), 4u);
+  EXPECT_THAT(plan.warnings[0], HasSubstr("rules[1] matches no tensor: nearest names"));
+}
+
+TEST(RulesTest, ManyRulesMatchAsEachWouldAlone) {
+  // More than one batch, with and without regexes and modules.
+  Recipe recipe;
+  recipe.allow_uncovered = recipe.allow_idle = true;
+  for (int i = 0; i < 300; ++i)
+    recipe.tensors.push_back(
+        Bare("l." + std::to_string(i) + ".w", {2}, i % 3 == 0 ? "Linear" : "Conv2d"));
+  for (int k = 0; k < 700; ++k) {
+    Rule rule = RuleOf("l\\.\\d*" + std::to_string(k % 350) + "\\.w", Zeros{});
+    if (k % 5 == 0) rule.module = "Linear";
+    if (k % 97 == 0) rule.name_regex.reset(), rule.module = "Conv3d";
+    recipe.rules.push_back(rule);
+  }
+  const Expansion e = MustExpand(recipe);
+  for (std::size_t i = 0; i < recipe.tensors.size(); ++i) {
+    std::optional<int> first;
+    std::int64_t others = 0;
+    for (std::size_t k = 0; k < recipe.rules.size(); ++k) {
+      const Rule& rule = recipe.rules[k];
+      if (!rule.name_regex.has_value()) continue;
+      if (rule.module.has_value() && *rule.module != recipe.tensors[i].module) continue;
+      const std::string ending = std::to_string(k % 350) + ".w";
+      if (!std::string_view(recipe.tensors[i].name).ends_with(ending)) continue;
+      if (first.has_value()) {
+        ++others;
+      } else {
+        first = static_cast<int>(k);
+      }
+    }
+    ASSERT_EQ(e.coverage.rule_of_tensor[i], first) << i;
+    const auto overlap =
+        std::find_if(e.coverage.overlaps.begin(), e.coverage.overlaps.end(),
+                     [&](const Coverage::Overlap& o) { return o.tensor == static_cast<int>(i); });
+    ASSERT_EQ(overlap == e.coverage.overlaps.end() ? 0 : overlap->other_count, others) << i;
+  }
+}
+
+TEST(RulesTest, ModuleTypesSayHowFansAreRead) {
+  struct Case {
+    const char* module;
+    Shape shape;
+    Fans fans;
+  };
+  const Case cases[] = {{"Linear", {3, 5}, {5, 3}},
+                        {"torch.nn.Linear", {3, 5}, {5, 3}},
+                        {"Dense", {3, 5}, {3, 5}},
+                        {"keras.layers.Dense", {3, 5}, {3, 5}},
+                        {"Conv1D", {3, 5}, {3, 5}},      // GPT-2's
+                        {"Conv1D", {2, 3, 5}, {6, 10}},  // Keras'
+                        {"Conv2D", {7, 2, 3, 5}, {42, 70}},
+                        {"Conv", {7, 2, 3, 5}, {42, 70}},
+                        {"ConvTranspose", {7, 2, 3, 5}, {42, 70}},
+                        {"Conv2DTranspose", {7, 2, 3, 5}, {70, 42}},
+                        {"Conv2d", {3, 5, 7, 2}, {70, 42}},
+                        {"ConvTranspose2d", {3, 5, 7, 2}, {70, 42}},  // torch's own
+                        {"Embedding", {100, 8}, {8, 100}},
+                        {"Embed", {100, 8}, {8, 100}},
+                        {"LSTM", {16, 5}, {5, 16}},
+                        {"SomethingElse", {3, 5}, {5, 3}}};
+  for (const Case& c : cases) {
+    const ModelPlan plan = MustResolve(
+        Ruled({Bare("m.weight_ih_l0", c.shape, c.module)}, {RuleOf(".*", XavierNormal{})}));
+    EXPECT_EQ(plan.tensors[0].fans, c.fans) << c.module;
+  }
+  // What the tensor or the rule says goes first.
+  Recipe recipe = Ruled({Bare("a", {3, 5}, "Dense"), Bare("b", {3, 5}, "Dense")},
+                        {RuleOf("a", XavierNormal{}), RuleOf("b", XavierNormal{})});
+  recipe.tensors[0].fan = FanGeometry{.layout = FanLayout::kOutIn};
+  recipe.rules[1].fan = FanGeometry{.fan_in = 7, .fan_out = 8};
+  const ModelPlan plan = MustResolve(recipe);
+  EXPECT_EQ(plan.tensors[0].fans, (Fans{5, 3}));
+  EXPECT_EQ(plan.tensors[1].fans, (Fans{7, 8}));
+  EXPECT_TRUE(plan.tensors[0].notes.empty());
+  // Where the module alone said it, the plan does too.
+  recipe.tensors[0].fan.reset();
+  EXPECT_THAT(MustResolve(recipe).tensors[0].notes,
+              ElementsAre("fans are read as Dense holds its weights: IN_OUT"));
+}
+
+TEST(RulesTest, PackedMatricesOfTorchWarnWhereFanOutMatters) {
+  const auto warnings = [](const char* module, const char* name, const Initializer& init) {
+    return MustResolve(Ruled({Bare(name, {12, 4}, module)}, {RuleOf(".*", init)}))
+        .tensors[0]
+        .warnings.size();
+  };
+  EXPECT_EQ(warnings("LSTM", "rnn.weight_hh_l0", XavierNormal{}), 1u);
+  EXPECT_EQ(warnings("LSTM", "rnn.weight_hh_l0", LecunNormal{}), 0u);
+  EXPECT_EQ(warnings("MultiheadAttention", "attn.in_proj_weight", XavierUniform{}), 1u);
+  EXPECT_EQ(warnings("MultiheadAttention", "attn.q_proj_weight", XavierUniform{}), 0u);
+  EXPECT_EQ(warnings("Linear", "in_proj_weight", XavierUniform{}), 0u);
+}
+
 TEST(ExpandTest, TwoTensorsOfOneCanonicalNameAreRefused) {
   Recipe recipe;
   recipe.tensors = {Spec("a", {2}, Zeros{}), Spec("b", {2}, Zeros{}),
@@ -344,15 +463,6 @@ TEST(ExpandTest, WhatThisVersionDoesNotDoIsUnimplemented) {
   recipe = TwoLayers();
   recipe.has_draws = true;
   EXPECT_THAT(Expand(recipe), IsInvalid("draws", "philox_v1"));
-  recipe = TwoLayers();
-  recipe.tensors[1].has_view = true;
-  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "tensors[1].view", ""));
-  recipe = Ruled({Bare("a", {2})}, {RuleOf("a", Zeros{})});
-  recipe.rules[0].has_view = true;
-  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "rules[0].view", ""));
-  recipe.rules[0].has_view = false;
-  recipe.rules[0].scale = "1/sqrt(2)";
-  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "rules[0].scale", "1/sqrt(2)"));
 }
 
 TEST(GeneratorTest, NamesReadBack) {

@@ -276,12 +276,17 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, group=Non
     total, wrong = 0, []
     try:
         targets, _ = _match(module, weights)
+        specs = weights.recipe.specs()
+        counted = set()
         for target in targets:
             value, right = _digest_of(target)
             wrong += [] if right else [target.name]
-            if is_first_replica(target.tensor):
-                source = target.source
-                total += _core.digest_weight(source.name, number_of(numpy_dtype_of(target.tensor.dtype)), source.shape) * value
+            # Whether tied in the module too or not: tied tensors count once.
+            origin = specs[target.source.position].origin
+            if origin not in counted and is_first_replica(target.tensor):
+                dtype = number_of(numpy_dtype_of(target.tensor.dtype))
+                total += _core.digest_weight(specs[origin].name, dtype, specs[origin].shape) * value
+            counted.add(origin)
     except Error as error:  # the others must not wait for this rank
         failure = error
     finally:
