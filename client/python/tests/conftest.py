@@ -1,6 +1,6 @@
 """What the tests share: the two programs of build/release (WEIGHTINIT_BIN: another folder), started as the integration tests do.
 
-A test that needs a peer (torch, jax, a program) skips loudly without it, and fails where CI=true.
+A test that needs a peer (torch, jax) skips without it, which the last lines say.
 """
 
 import importlib
