@@ -84,6 +84,10 @@ std::vector<Tile> TilesOf(const TensorPlan& tensor) {
 TensorDifference DiffTensors(const ModelPlan& left, int l, const ModelPlan& right, int r) {
   const TensorPlan& a = left.tensors[static_cast<std::size_t>(l)];
   const TensorPlan& b = right.tensors[static_cast<std::size_t>(r)];
+  TensorDifference difference{.name = a.name, .reasons = {}};
+  Comparison compare(difference);
+  compare.Add("shape", ToString(a.shape), ToString(b.shape));
+  compare.Add("dtype", std::string(Name(a.dtype)), std::string(Name(b.dtype)));
   compare.Add("layout", a.layout_text, b.layout_text);
   const std::span<const Draw> draws_a = left.DrawsOf(l), draws_b = right.DrawsOf(r);
   if (draws_a.size() != draws_b.size()) {
