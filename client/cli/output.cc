@@ -144,13 +144,16 @@ std::string IdentityOf(const OutputRequest& request, const OutputLayout& layout)
   for (const LaidOutFile& file : layout.files) {
     text += file.name + "\n" + std::to_string(file.num_bytes) + "\n" + file.head + "\n";
   }
+  for (std::size_t i = 0; i < request.items.size(); ++i) {
+    const OutputItem& item = request.items[i];
+    text += std::to_string(item.name.size()) + " " + item.name + " " +
+            std::string(Name(item.dtype)) + " " + ToString(item.shape) + " " +
+            std::to_string(layout.places[i].file) + " " + std::to_string(layout.places[i].offset) +
+            "\n";
+  }
   for (const Block& block : request.blocks) {
-    const OutputLayout::Place& place = layout.places[block.item];
-    for (const std::int64_t number : {static_cast<std::int64_t>(place.file), place.offset,
-                                      block.first_byte, block.byte_count}) {
-      text += std::to_string(number) + " ";
-    }
-    text += std::string(Name(request.items[block.item].dtype)) + "\n";
+    text += std::to_string(block.item) + " " + std::to_string(block.first_byte) + " " +
+            std::to_string(block.byte_count) + "\n";
   }
   std::array<std::uint8_t, SHA256_DIGEST_LENGTH> hash;
   SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), hash.data());

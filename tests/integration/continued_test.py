@@ -49,7 +49,7 @@ class ResumeTest(harness.TestCase):
         self.target = self.path("m.safetensors")
 
     def command(self, target=None, *flags):
-        extra = () if target is None or target.endswith(".safetensors") else ("--max-shard-size", "150MB")
+        extra = ("--max-shard-size", "150MB") if (target or "").endswith("shards") else ()
         return ("model", self.recipe, "-o", target or self.target, *extra, *flags)
 
     def journaled(self, target=None):
@@ -147,6 +147,13 @@ class ResumeTest(harness.TestCase):
                 self.assertEqual(sha256(self.target), sha256(fresh))
                 os.remove(self.target)
                 os.remove(fresh)
+
+    def test_raw_bytes_of_other_tensors_start_over_though_they_are_as_many(self):
+        target = self.path("m.bin")
+        self.broken("--only", "t[4]|t0", target=target)
+        result = cli(*self.command(target, "--only", "t[4]|t2"))
+        self.assertIn("starting over", result.err)
+        self.assertEqual(hashlib.sha256(cli("model", self.recipe, "--only", "t[4]|t2", "-o", "-").out).hexdigest(), sha256(target))
 
     def test_two_runs_never_write_one_file(self):
         client = start_cli(*self.command())
