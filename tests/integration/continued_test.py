@@ -53,11 +53,7 @@ class ResumeTest(harness.TestCase):
         return ("model", self.recipe, "-o", target or self.target, *extra, *flags)
 
     def journaled(self, target=None):
-        """Blocks that the journal promises."""
-        try:
-            return read((target or self.target) + ".journal").count(b"\n") - 1
-        except FileNotFoundError:
-            return 0
+        return harness.journaled_blocks(target or self.target)
 
     def broken(self, *flags, number=signal.SIGKILL, target=None, after=1):
         """A run that a signal ends once its journal has so many blocks; None if it was quicker than that."""
@@ -100,11 +96,10 @@ class ResumeTest(harness.TestCase):
 
     def test_an_interrupt_keeps_what_is_done_and_says_so(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            client = self.broken(number=number)
+            client = self.broken(number=number, after=self.journaled() + 1)
             self.assertEqual(client.wait(), 3)
-            self.assertEqual(len(client.lines), 2, client.text)
-            self.assertRegex(client.lines[0], r"kept in .*m\.safetensors\.partial; the same command goes on from there$")
-            self.assertEqual(client.lines[1], "weightinit: interrupted")
+            self.assertRegex(client.lines[-2], r"kept in .*m\.safetensors\.partial; the same command goes on from there$")
+            self.assertEqual(client.lines[-1], "weightinit: interrupted")
         self.assertIn("goes on", cli(*self.command()).err)
         self.assertWhole()
 
@@ -182,7 +177,7 @@ class ResumeTest(harness.TestCase):
         self.assertEqual(os.listdir(self.directory), [])
 
     def test_devices_are_no_places_for_files(self):
-        self.assertIn("device", cli("model", self.recipe, "-o", "/dev/full", expect=2).err)
+        self.assertIn("/dev/full", cli("model", self.recipe, "-o", "/dev/full", expect=2).err)
         with open("/dev/full", "wb") as full:
             with start_cli("model", self.recipe, "-o", "-", stdout=full) as client:
                 self.assertEqual(client.wait(), 1, client.text)
