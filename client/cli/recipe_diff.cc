@@ -1,7 +1,8 @@
 #include "client/cli/recipe_diff.h"
 
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
+#include <iterator>
 #include <map>
 #include <set>
 #include <span>
@@ -16,12 +17,8 @@ constexpr char kOnlyLeft[] = "only in the first", kOnlyRight[] = "only in the se
 
 // As few digits as tell the number from every other.
 std::string NumberText(double number) {
-  char text[40];
-  for (const int digits : {6, 9, 17}) {
-    std::snprintf(text, sizeof text, "%.*g", digits, number);
-    if (std::strtod(text, nullptr) == number) break;
-  }
-  return text;
+  char text[32];
+  return {text, std::to_chars(text, std::end(text), number).ptr};
 }
 
 std::string SubsequenceText(std::uint64_t subsequence) {
