@@ -8,7 +8,7 @@ import numpy as np
 
 from . import _core
 from ._dtypes import number_of
-from ._index import WHOLE, Box, box_of
+from ._index import WHOLE, box_of
 from .errors import refuse
 from .recipe import Recipe
 from .weights import digest_of_array

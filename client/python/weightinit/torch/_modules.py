@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Iterable, Iterator, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from ..errors import DataLossError, Error, FailedPreconditionError, NotFoundErro
 from ..recipe import Recipe
 from ..weights import Read, Tensor, Weights
 from ..weights import open as open_weights
-from ._tensors import dtype_of, is_first_replica, local_of, numpy_dtype_of, parts_of, share_memory
+from ._tensors import LocalPart, local_of, numpy_dtype_of, parts_of, share_memory
 
 # What is drawn for tensors that do not lie on the CPU before it is copied to them.
 _STAGING_BYTES = 1 << 30
@@ -261,11 +262,11 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, group=Non
     """Proves that every rank holds the recipe's weights, without gathering them.
 
     Each rank compares the digests of what it holds, replicas included, with those of what it should hold, which it draws
-    without keeping; one all-reduce over ``group`` tells every rank of the result.
+    without keeping. Over ``group`` go 8 bytes for each tensor that a rank holds, which tell who counts a replica, and one sum.
 
     Returns:
-        The model digest of the module's tensors that the recipe has, in their own dtypes, each element counted once over the
-        ranks (of plain tensors rank 0's): for a whole model in the recipe's dtypes it is ``Recipe.digest()``.
+        The model digest of the module's tensors that the recipe has, in their own dtypes, a part that several ranks hold
+        counted once: for a whole model in the recipe's dtypes it is ``Recipe.digest()``.
 
     Raises:
         DataLossError: on every rank if any rank holds other values; a rank that does names its tensors.
@@ -273,33 +274,37 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, group=Non
     """
     weights, owned = _open(recipe, "local", {})
     failure: Error | None = None
-    total, wrong = 0, []
+    digests: dict[bytes, int] = {}
+    wrong: list[str] = []
     try:
         targets, _ = _match(module, weights)
         specs = weights.recipe.specs()
-        counted = set()
         for target in targets:
             value, right = _digest_of(target)
             wrong += [] if right else [target.name]
-            # Whether tied in the module too or not: tied tensors count once.
-            origin = specs[target.source.position].origin
-            if origin not in counted and is_first_replica(target.tensor):
-                dtype = number_of(numpy_dtype_of(target.tensor.dtype))
-                total += _core.digest_weight(specs[origin].name, dtype, specs[origin].shape) * value
-            counted.add(origin)
+            dtype = number_of(numpy_dtype_of(target.tensor.dtype))
+            origin = specs[specs[target.source.position].origin]  # tied tensors count once, tied in the module too or not
+            weight = _core.digest_weight(origin.name, dtype, origin.shape)
+            digests[_key_of(origin.name, dtype, parts_of(target.tensor, target.name))] = weight * value
     except Error as error:  # the others must not wait for this rank
         failure = error
     finally:
         if owned:
             weights.close()
-    total, ranks_wrong = _sum_over_ranks(total % 2**64, failure is not None or bool(wrong), group)
+    total, others_wrong = _sum_over_ranks(digests, failure is not None or bool(wrong), group)
     if failure is not None:
         raise failure
     if wrong:
         raise make("DATA_LOSS", f"not the recipe's weights: {_some(wrong)}", [(name, "other values") for name in wrong[:20]])
-    if ranks_wrong:
-        raise DataLossError(f"{ranks_wrong} other ranks do not hold the recipe's weights", code="DATA_LOSS")
+    if others_wrong:
+        raise DataLossError(f"{others_wrong} other ranks do not hold the recipe's weights", code="DATA_LOSS")
     return total
+
+
+def _key_of(name: str, dtype: int, parts: list[LocalPart]) -> bytes:
+    """What two ranks that hold the same part of the same tensor have in common."""
+    boxes = [[(along.start, along.stop) for along in part.index] for part in parts]
+    return hashlib.blake2b(repr((name, dtype, boxes)).encode(), digest_size=8).digest()
 
 
 def _digest_of(target: _Target) -> tuple[int, bool]:
@@ -314,12 +319,17 @@ def _digest_of(target: _Target) -> tuple[int, bool]:
     return held % 2**64, held == should
 
 
-def _sum_over_ranks(total: int, is_wrong: bool, group) -> tuple[int, int]:
+def _sum_over_ranks(digests: dict[bytes, int], is_wrong: bool, group) -> tuple[int, int]:
+    """(sum of the digests, mod 2^64, each key counted by the first rank that has it; how many other ranks are wrong)."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return total, 0
+        return sum(digests.values()) % 2**64, 0
+    rank, world = torch.distributed.get_rank(group), torch.distributed.get_world_size(group)
+    everyone: list[Any] = [None] * world
+    torch.distributed.all_gather_object(everyone, (b"".join(digests), is_wrong), group=group)
+    before = {keys[at : at + 8] for keys, _ in everyone[:rank] for at in range(0, len(keys), 8)}
+    mine = sum(value for key, value in digests.items() if key not in before) % 2**64
     device = torch.device("cuda") if torch.distributed.get_backend(group) == "nccl" else torch.device("cpu")
     # int64 wraps as mod 2^64 does.
-    signed = total - 2**64 if total >= 2**63 else total
-    sums = torch.tensor([signed, int(is_wrong)], dtype=torch.int64, device=device)
-    torch.distributed.all_reduce(sums, group=group)
-    return int(sums[0]) % 2**64, int(sums[1]) - int(is_wrong)
+    total = torch.tensor([mine - 2**64 if mine >= 2**63 else mine], dtype=torch.int64, device=device)
+    torch.distributed.all_reduce(total, group=group)
+    return int(total[0]) % 2**64, sum(wrong for _, wrong in everyone) - int(is_wrong)

@@ -78,17 +78,6 @@ def local_of(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor.detach()
 
 
-def is_first_replica(tensor: torch.Tensor) -> bool:
-    """Whether this rank counts where every element is to be counted once. Of plain tensors rank 0's count."""
-    if not isinstance(tensor, DTensor):
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-        return not distributed or torch.distributed.get_rank() == 0
-    coordinate = tensor.device_mesh.get_coordinate()
-    return coordinate is not None and all(
-        at == 0 for at, placement in zip(coordinate, tensor.placements) if placement.is_replicate()
-    )
-
-
 def parts_of(tensor: torch.Tensor, name: str) -> list[LocalPart]:
     """The boxes of the full tensor that this rank holds: one for most placements, more for strided ones; none outside the mesh.
 
