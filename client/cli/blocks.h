@@ -25,8 +25,9 @@ struct Block {
 };
 
 // All bytes of all selections, once, in order; a selection without any is one block. A matrix that
-// is made whole for any part of it is not cut. REQUIRES: selections without first and count of
-// their own
+// is made whole for any part of it is not cut. Blocks are larger where there would be tens of
+// thousands, lest what only a limit would refuse takes memory here. REQUIRES: selections without
+// first and count of their own
 std::vector<Block> CutIntoBlocks(const ModelPlan& plan, std::span<const BoundSelection> selections);
 
 }  // namespace weightinit::client

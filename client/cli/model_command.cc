@@ -23,8 +23,7 @@ class ModelCommand final : public Command {
         "a recipe or manifest (YAML, JSON; - is stdin), a .safetensors file, or a ready recipe");
     app.add_option("-o,--output", output_,
                    "file by extension: .safetensors, .bin (raw, in recipe order), or - (raw, to "
-                   "stdout); or a directory, empty or not there yet. A run that broke off is "
-                   "continued by the same command")
+                   "stdout); or a new directory. The same command continues a run that broke off")
         ->type_name("FILE|DIR")
         ->check(NonEmpty());
     app.add_option("--max-shard-size", max_shard_size_,
