@@ -177,7 +177,11 @@ class ResumeTest(harness.TestCase):
         self.assertEqual(os.listdir(self.directory), [])
 
     def test_devices_are_no_places_for_files(self):
-        self.assertIn("/dev/full", cli("model", self.recipe, "-o", "/dev/full", expect=2).err)
+        device = self.path("device.safetensors")
+        os.symlink("/dev/full", device)
+        self.assertIn("is a device", cli("model", self.recipe, "-o", device, expect=1).err)
+        self.assertEqual(os.listdir(self.directory), ["device.safetensors"])
+        cli("model", self.recipe, "-o", "/dev/full", expect=2)
         with open("/dev/full", "wb") as full:
             with start_cli("model", self.recipe, "-o", "-", stdout=full) as client:
                 self.assertEqual(client.wait(), 1, client.text)
