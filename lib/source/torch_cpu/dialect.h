@@ -15,6 +15,7 @@ enum class Variant {
 
 struct TorchVersion {
   int major = 2, minor = 11;
+  // NOLINTNEXTLINE(modernize-use-nullptr): finds a 0 in it
   friend auto operator<=>(const TorchVersion&, const TorchVersion&) = default;
 };
 
