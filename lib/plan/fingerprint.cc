@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/base/text.h"
+#include "lib/source/torch_cpu/sequence.h"
 #include "weightinit/plan.h"
 
 namespace weightinit {
@@ -17,7 +18,11 @@ constexpr char kHeading[] = "weightinit-plan-v1\n";
 // where nothing is random.
 std::string DrawText(const Generator& generator, const Draw& draw) {
   std::string text = "closed_form";
-  if (IsRandom(draw.distribution)) {
+  if (draw.sequence != nullptr) {
+    // All that was drawn before, and how.
+    text = std::string(Name(generator)) +
+           " after=" + ToHex(draw.sequence->keys[static_cast<std::size_t>(draw.step)]);
+  } else if (IsRandom(draw.distribution)) {
     text = std::string(Name(generator)) +
            absl::StrFormat(" seed=%016x subsequence=%016x", draw.seed, draw.subsequence);
   }

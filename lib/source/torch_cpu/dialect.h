@@ -2,21 +2,11 @@
 #ifndef WEIGHTINIT_SOURCE_TORCH_CPU_DIALECT_H_
 #define WEIGHTINIT_SOURCE_TORCH_CPU_DIALECT_H_
 
-#include <compare>
+#include "weightinit/generator.h"
 
 namespace weightinit::torch_cpu {
 
-enum class Variant {
-  kAvx2,        // AVX2 and AVX-512 kernels of GCC builds, which fuse: Linux on x86-64
-  kAvx2NoFma,   // the same unfused: Windows and macOS builds on x86-64
-  kDefault,     // the portable kernels on x86-64: ATEN_CPU_CAPABILITY=default
-  kDefaultFma,  // the portable kernels, fused: Linux on aarch64
-};
-
-struct TorchVersion {
-  int major = 2, minor = 11;
-  friend auto operator<=>(const TorchVersion&, const TorchVersion&) = default;
-};
+using Variant = TorchCpu::Variant;
 
 struct Dialect {
   Variant variant = Variant::kAvx2;

@@ -1,0 +1,59 @@
+// A replayed stream: everything that is drawn from one generator, in order.
+//
+// Thread-safety: values; const member functions may be called from several threads at once.
+#ifndef WEIGHTINIT_SOURCE_TORCH_CPU_SEQUENCE_H_
+#define WEIGHTINIT_SOURCE_TORCH_CPU_SEQUENCE_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lib/source/torch_cpu/dialect.h"
+#include "lib/source/torch_cpu/generator.h"
+#include "lib/source/torch_cpu/trunc_normal.h"
+#include "weightinit/dtype.h"
+#include "weightinit/plan.h"
+
+namespace weightinit::torch_cpu {
+
+// One fill. Its distribution is random, its elements are at least one.
+struct Step {
+  Distribution distribution;
+  DType dtype = DType::kFloat32;
+  std::int64_t elements = 0;
+};
+
+struct Sequence {
+  Dialect dialect;
+  Generator start;
+  std::vector<Step> steps;
+  // Before each step, and after the last: a hash of the dialect, the start and all steps up to
+  // there. Equal keys, equal states.
+  std::vector<Fingerprint> keys;
+  // The memory that reaching each step takes at its peak, in bytes; saturates.
+  std::vector<std::int64_t> peak_bytes;
+};
+
+// Keys and peaks follow from the rest. REQUIRES: CheckStep is ok for all
+Sequence MakeSequence(const Dialect& dialect, const Generator& start, std::vector<Step> steps);
+
+// Why a step cannot be replayed; empty if it can.
+std::string RefusalOf(const Dialect& dialect, const Step& step);
+
+// What torch may do otherwise than the replay, "approximate: …"; empty if nothing.
+std::string ApproximationOf(const Dialect& dialect, const Step& step);
+
+TruncNormalFill FillOf(const TruncatedNormalWith& distribution);
+
+// Whether any element of the step needs all others: sparse, orthogonal, trunc_normal since 2.12.
+bool IsMadeWhole(const Dialect& dialect, const Step& step);
+
+// Takes the generator from before the step to after it. Errors: CANCELLED; RESOURCE_EXHAUSTED.
+absl::Status Advance(const Dialect& dialect, const Step& step, Generator& generator,
+                     const std::function<bool()>& cancelled);
+
+}  // namespace weightinit::torch_cpu
+
+#endif  // WEIGHTINIT_SOURCE_TORCH_CPU_SEQUENCE_H_
