@@ -64,7 +64,7 @@ absl::StatusOr<std::string> Run(const std::string& line, std::vector<std::byte>&
   EngineOptions options;
   options.threads = slice ? 1 : static_cast<int>(last);
   const Engine engine(options);
-  BytesSink sink(std::span(memory).first(bytes), bound->dtype);
+  BytesSink sink(std::span<std::byte>(memory).first(bytes), bound->dtype);
   if (slice) {
     const absl::Status status = engine.Fill(*plan, *bound, sink);
     if (!status.ok()) return status;

@@ -16,7 +16,7 @@ namespace {
 
 // What one task draws: as for a single draw, but more where that makes its runs longer.
 constexpr std::int64_t kElementsPerTask = std::int64_t{1} << 16;
-constexpr std::int64_t kMostElementsPerTask = std::int64_t{1} << 20;
+constexpr std::int64_t kMostElementsPerTask = std::int64_t{1} << 22;
 
 class TiledFill {
  public:

@@ -165,7 +165,7 @@ void TileCutter::Cut(std::int64_t first, std::int64_t count,
 
 std::int64_t TileCutter::ElementsTogether(std::int64_t least, std::int64_t most) const {
   // Runs of a draw this long cost little more than their elements.
-  constexpr std::int64_t kLongRun = 64;
+  constexpr std::int64_t kLongRun = 256;
   // The tiles of a view are of few kinds.
   constexpr std::size_t kMostTiles = 64;
   std::int64_t together = least;

@@ -43,7 +43,7 @@ double TruncatedMean(double a, double b) {
   return (NormalPdf(a) - NormalPdf(b)) / probability;
 }
 
-Expected ExpectedTruncated(const TruncatedNormalWith& d) {
+Expected ExpectedTruncated(const TruncatedNormalWith& d, TruncationCache& cache) {
   double low = d.std == 0 ? d.mean : d.mean + d.std * d.low_sigma;
   double high = d.std == 0 ? d.mean : d.mean + d.std * d.high_sigma;
   if (d.clamp.has_value()) {
@@ -51,15 +51,31 @@ Expected ExpectedTruncated(const TruncatedNormalWith& d) {
     high = d.clamp->second;
   }
   if (d.std == 0) return {d.mean, 0, d.mean, d.mean};
-  return {d.mean + d.std * TruncatedMean(d.low_sigma, d.high_sigma),
-          d.std * TruncatedStd(d.low_sigma, d.high_sigma), low, high};
+  const Truncation& truncation = cache.Of(d.low_sigma, d.high_sigma);
+  return {d.mean + d.std * truncation.mean, d.std * truncation.std, low, high};
 }
 
 }  // namespace
 
 std::string_view Name(const Distribution& distribution) { return kNames[distribution.index()]; }
 
+const Truncation& TruncationCache::Of(double low_sigma, double high_sigma) {
+  const auto [found, inserted] = made_.try_emplace({low_sigma, high_sigma});
+  if (inserted) {
+    found->second = {NormalCdf(low_sigma), NormalCdf(-high_sigma),
+                     NormalProbability(low_sigma, high_sigma), TruncatedMean(low_sigma, high_sigma),
+                     TruncatedStd(low_sigma, high_sigma)};
+  }
+  return found->second;
+}
+
 std::vector<std::pair<std::string, double>> Numbers(const Distribution& distribution) {
+  TruncationCache cache;
+  return Numbers(distribution, cache);
+}
+
+std::vector<std::pair<std::string, double>> Numbers(const Distribution& distribution,
+                                                    TruncationCache& cache) {
   using Result = std::vector<std::pair<std::string, double>>;
   const auto number = [](std::int64_t value) { return static_cast<double>(value); };
   return std::visit(
@@ -79,15 +95,16 @@ std::vector<std::pair<std::string, double>> Numbers(const Distribution& distribu
           [](const NormalWith& d) {
             return Result{{"mean", d.mean}, {"std", d.std}};
           },
-          [](const TruncatedNormalWith& d) {
+          [&](const TruncatedNormalWith& d) {
+            const Truncation& truncation = cache.Of(d.low_sigma, d.high_sigma);
             // The last three are what the kernel draws from (docs/philox-v1.md §2).
             Result result{{"mean", d.mean},
                           {"std", d.std},
                           {"low_sigma", d.low_sigma},
                           {"high_sigma", d.high_sigma},
-                          {"below_low", NormalCdf(d.low_sigma)},
-                          {"above_high", NormalCdf(-d.high_sigma)},
-                          {"between", NormalProbability(d.low_sigma, d.high_sigma)}};
+                          {"below_low", truncation.below_low},
+                          {"above_high", truncation.above_high},
+                          {"between", truncation.between}};
             if (d.clamp.has_value()) {
               result.emplace_back("clamp_low", d.clamp->first);
               result.emplace_back("clamp_high", d.clamp->second);
@@ -134,7 +151,8 @@ bool IsMadeWhole(const ModelPlan& plan, int tensor) {
                      [](const Draw& draw) { return IsMadeWhole(draw); });
 }
 
-Expected ExpectedOf(const Distribution& distribution, std::span<const std::int64_t> shape) {
+Expected ExpectedOf(const Distribution& distribution, std::span<const std::int64_t> shape,
+                    TruncationCache& cache) {
   const double total = Product(shape);
   return std::visit(
       Overloaded{
@@ -156,7 +174,7 @@ Expected ExpectedOf(const Distribution& distribution, std::span<const std::int64
             return Expected{d.mean, d.std, d.std == 0 ? d.mean : -kInfinity,
                             d.std == 0 ? d.mean : kInfinity};
           },
-          [](const TruncatedNormalWith& d) { return ExpectedTruncated(d); },
+          [&](const TruncatedNormalWith& d) { return ExpectedTruncated(d, cache); },
           [](const SparseNormal& d) {
             const double kept =
                 static_cast<double>(d.rows - d.zeros_per_column) / static_cast<double>(d.rows);

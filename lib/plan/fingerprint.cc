@@ -3,8 +3,8 @@
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "lib/base/text.h"
+#include "lib/plan/distribution.h"
 #include "lib/source/torch_cpu/sequence.h"
 #include "weightinit/plan.h"
 
@@ -16,18 +16,19 @@ constexpr char kHeading[] = "weightinit-plan-v1\n";
 
 // "philox_v1 seed=… subsequence=… normal mean=0x0p+0 std=0x1.47ae147ae147bp-6"; words do not enter
 // where nothing is random.
-std::string DrawText(const Generator& generator, const Draw& draw) {
+std::string DrawText(const Generator& generator, const Draw& draw, TruncationCache& cache) {
   std::string text = "closed_form";
   if (draw.sequence != nullptr) {
     // All that was drawn before, and how.
     text = std::string(Name(generator)) +
            " after=" + ToHex(draw.sequence->keys[static_cast<std::size_t>(draw.step)]);
   } else if (IsRandom(draw.distribution)) {
-    text = std::string(Name(generator)) +
-           absl::StrFormat(" seed=%016x subsequence=%016x", draw.seed, draw.subsequence);
+    text =
+        absl::StrCat(std::string(Name(generator)), " seed=", absl::Hex(draw.seed, absl::kZeroPad16),
+                     " subsequence=", absl::Hex(draw.subsequence, absl::kZeroPad16));
   }
   absl::StrAppend(&text, " ", std::string(Name(draw.distribution)));
-  for (const auto& [name, value] : Numbers(draw.distribution))
+  for (const auto& [name, value] : Numbers(draw.distribution, cache))
     absl::StrAppend(&text, " ", name, "=", FormatHex(value));
   return text;
 }
@@ -41,12 +42,13 @@ std::string ShapeText(const Shape& shape) {
 }
 
 // The draws by their place among the tensor's, then the tiles: "tile 0+4/8 0+8/1 draw 1 base 32".
-std::string TilesText(const ModelPlan& plan, const TensorPlan& tensor, const TiledLayout& layout) {
+std::string TilesText(const ModelPlan& plan, const TensorPlan& tensor, const TiledLayout& layout,
+                      TruncationCache& cache) {
   std::string text = "\n  layout tiles";
   for (int k = 0; k < tensor.num_draws; ++k) {
     const Draw& draw = plan.draws[static_cast<std::size_t>(tensor.first_draw + k)];
     absl::StrAppend(&text, "\n  shape", ShapeText(draw.shape), "\n  draw ",
-                    DrawText(plan.generator, draw));
+                    DrawText(plan.generator, draw, cache));
   }
   for (const Tile& tile : layout.tiles) {
     absl::StrAppend(&text, "\n  tile");
@@ -69,6 +71,7 @@ std::string CanonicalText(const ModelPlan& plan) {
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return plan.tensors[a].name < plan.tensors[b].name;
   });
+  TruncationCache cache;
   std::string text = kHeading;
   for (const std::size_t i : order) {
     const TensorPlan& tensor = plan.tensors[i];
@@ -81,9 +84,11 @@ std::string CanonicalText(const ModelPlan& plan) {
     } else if (const auto* identity = std::get_if<IdentityLayout>(&tensor.layout)) {
       absl::StrAppend(
           &text, "\n  layout identity\n  draw ",
-          DrawText(plan.generator, plan.draws[static_cast<std::size_t>(identity->draw)]), "\n");
+          DrawText(plan.generator, plan.draws[static_cast<std::size_t>(identity->draw)], cache),
+          "\n");
     } else {
-      absl::StrAppend(&text, TilesText(plan, tensor, std::get<TiledLayout>(tensor.layout)), "\n");
+      absl::StrAppend(&text, TilesText(plan, tensor, std::get<TiledLayout>(tensor.layout), cache),
+                      "\n");
     }
   }
   return text;

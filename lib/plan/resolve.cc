@@ -58,7 +58,7 @@ class Resolver {
   const Recipe& given_;
   const Recipe& recipe_;
   Expansion& expansion_;
-  std::int64_t tiles_left_ = kMaxViewTiles;
+  DrawsContext context_;
   std::unordered_map<std::string_view, int> index_of_name_;  // if anything is tied
   ModelPlan plan_;
 };
@@ -106,7 +106,7 @@ absl::Status Resolver::ResolveTensorAt(std::size_t i) {
                              .fan_path = SayerOf(i, given.fan.has_value() || !rule_has_fan),
                              .scale_path = SayerOf(i, given.scale.has_value()),
                              .view_path = ViewPathOf(i)},
-                            tiles_left_);
+                            context_);
   if (!draws.ok()) return draws.status();
   tensor.init = *spec.init;
   tensor.layout_text = std::move(draws->layout_text);
@@ -162,7 +162,7 @@ Layout Transposed(const TensorPlan& other, std::span<const std::size_t> axes) {
 // A tensor that shares another one's elements. REQUIRES: all others are resolved
 absl::Status Resolver::ResolveTieAt(std::size_t i) {
   const TensorSpec& spec = recipe_.tensors[i];
-  auto parts = TakeApart(*spec.view, spec.shape, ViewPathOf(i) + ".view", tiles_left_);
+  auto parts = TakeApart(*spec.view, spec.shape, ViewPathOf(i) + ".view", context_.tiles_left);
   if (!parts.ok()) return parts.status();
   const std::string name = CanonicalName(*parts->tied_to);
   const auto found = index_of_name_.find(name);

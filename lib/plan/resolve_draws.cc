@@ -93,13 +93,14 @@ bool IsIdentity(const std::vector<Tile>& tiles, const Shape& shape) {
 
 class DrawsResolver {
  public:
-  DrawsResolver(const DrawsInput& input, std::int64_t& tiles_left)
-      : input_(input), spec_(input.spec), tiles_left_(tiles_left) {}
+  DrawsResolver(const DrawsInput& input, DrawsContext& context)
+      : input_(input), spec_(input.spec), context_(context) {}
 
   absl::StatusOr<ResolvedDraws> Resolve() {
     ViewParts whole;
     if (spec_.view.has_value()) {
-      auto parts = TakeApart(*spec_.view, spec_.shape, input_.view_path + ".view", tiles_left_);
+      auto parts =
+          TakeApart(*spec_.view, spec_.shape, input_.view_path + ".view", context_.tiles_left);
       if (!parts.ok()) return parts.status();
       whole = *std::move(parts);
     } else {
@@ -131,6 +132,7 @@ class DrawsResolver {
          .empty = empty(),
          .geometry = geometry,
          .scale = part.scale.has_value() ? part.scale : spec_.scale,
+         .truncations = context_.truncations,
          .init_field = (part.init != nullptr ? part.init_path : input_.init_path) + ".init",
          .shape_field = is_part ? part.path : input_.path + ".shape",
          .fan_field = (part.fan != nullptr ? part.fan_path : input_.fan_path) + ".fan",
@@ -146,7 +148,7 @@ class DrawsResolver {
     if (empty()) {
       method->distribution = FilledWith{0};
     } else {
-      plan.expected = ExpectedOf(method->distribution, part.shape);
+      plan.expected = ExpectedOf(method->distribution, part.shape, context_.truncations);
       for (std::string& warning : RangeWarnings(method->distribution, plan.expected, *spec_.dtype))
         Warn(std::move(warning));
       if (plan.fans.has_value()) NoteGeometry(part, init, geometry);
@@ -231,7 +233,7 @@ class DrawsResolver {
 
   const DrawsInput& input_;
   const TensorSpec& spec_;
-  std::int64_t& tiles_left_;
+  DrawsContext& context_;
   std::vector<PartPlan> plans_;              // per template
   std::vector<Distribution> distributions_;  // likewise
   ResolvedDraws result_;
@@ -239,8 +241,8 @@ class DrawsResolver {
 
 }  // namespace
 
-absl::StatusOr<ResolvedDraws> ResolveDraws(const DrawsInput& input, std::int64_t& tiles_left) {
-  return DrawsResolver(input, tiles_left).Resolve();
+absl::StatusOr<ResolvedDraws> ResolveDraws(const DrawsInput& input, DrawsContext& context) {
+  return DrawsResolver(input, context).Resolve();
 }
 
 std::string FieldOfDraw(const TensorSpec& spec, const std::string& path,

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/layout/view_parts.h"
+#include "lib/plan/distribution.h"
 #include "weightinit/plan.h"
 #include "weightinit/recipe.h"
 
@@ -33,8 +35,14 @@ struct ResolvedDraws {
   std::vector<std::string> notes, warnings;
 };
 
-// `tiles_left` is what the model may still use of kMaxViewTiles. Errors: INVALID_ARGUMENT.
-absl::StatusOr<ResolvedDraws> ResolveDraws(const DrawsInput& input, std::int64_t& tiles_left);
+// What the tensors of a model share.
+struct DrawsContext {
+  std::int64_t tiles_left = kMaxViewTiles;  // what views may still use
+  TruncationCache truncations;
+};
+
+// Errors: INVALID_ARGUMENT.
+absl::StatusOr<ResolvedDraws> ResolveDraws(const DrawsInput& input, DrawsContext& context);
 
 // Where the name or subsequence of the k-th draw of such a tensor was said.
 std::string FieldOfDraw(const TensorSpec& spec, const std::string& path,

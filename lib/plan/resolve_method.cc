@@ -218,7 +218,7 @@ absl::Status MethodResolver::operator()(const Normal& m) {
 absl::StatusOr<double> MethodResolver::StdBeforeTruncation(const TruncatedNormal& m,
                                                            double asked) const {
   if (m.bounds == TruncationBounds::kSigma) {
-    const double truncated = TruncatedStd(m.low, m.high);
+    const double truncated = input_.truncations.Of(m.low, m.high).std;
     if (!(truncated > 0))
       return Error("correct_variance",
                    "bounds of no width have no variance to correct; allowed: low < high");
@@ -449,7 +449,8 @@ absl::Status MethodResolver::ScaledVariance(const VarianceScaling& m) {
       return SetNormal(0.0, std::sqrt(variance) * Scale());
     case VarianceScalingDistribution::kTruncatedNormal: {
       constexpr double kSigmas = 2;
-      const double std = std::sqrt(variance) / TruncatedStd(-kSigmas, kSigmas) * Scale();
+      const double std =
+          std::sqrt(variance) / input_.truncations.Of(-kSigmas, kSigmas).std * Scale();
       if (!FiniteInBinary32(kReachableSigmas * std))
         return FieldError(field_, "std = " + FormatNumber(std) + " is not finite in FLOAT32");
       result_.distribution =

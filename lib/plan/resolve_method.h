@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/plan/distribution.h"
 #include "weightinit/dtype.h"
 #include "weightinit/fans.h"
 #include "weightinit/initializer.h"
@@ -23,6 +24,7 @@ struct MethodInput {
   bool empty;  // no elements: parameters are checked, numbers are not made
   const FanGeometry& geometry;
   std::optional<double> scale;
+  TruncationCache& truncations;
   // How the fields are called in errors.
   std::string init_field, shape_field, fan_field, dtype_field, scale_field;
 };

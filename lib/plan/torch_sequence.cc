@@ -169,6 +169,7 @@ class TorchSequence {
                                         .empty = tensor.num_elements == 0,
                                         .geometry = spec.fan.value_or(FanGeometry{}),
                                         .scale = std::nullopt,
+                                        .truncations = truncations_,
                                         .init_field = path + ".init",
                                         .shape_field = shape_path,
                                         .fan_field = path_of_(i) + ".fan",
@@ -196,6 +197,7 @@ class TorchSequence {
   torch_cpu::Dialect dialect_;
   torch_cpu::Generator start_;
   std::vector<Step> steps_;
+  TruncationCache truncations_;
 };
 
 }  // namespace

@@ -59,6 +59,13 @@ const FanGeometry& SiblingFans::GeometryOf(std::size_t i) const {
   return GeometryOfModule(spec.module);
 }
 
+// Who gave the view: the tensor goes before its rule.
+std::string SiblingFans::ViewPathOf(std::size_t i) const {
+  const auto rule = matching_.coverage.rule_of_tensor[i];
+  const bool by_rule = rule.has_value() && !recipe_.tensors[i].view.has_value();
+  return (by_rule ? RulePath(static_cast<std::size_t>(*rule)) : TensorPath(i)) + ".view";
+}
+
 // The fans of the sibling that `geometry` of tensor i names: one for each of its parts.
 absl::StatusOr<std::vector<FanGeometry>> SiblingFans::FansOfSibling(std::size_t i,
                                                                     const FanGeometry& geometry,
@@ -82,7 +89,7 @@ absl::StatusOr<std::vector<FanGeometry>> SiblingFans::FansOfSibling(std::size_t 
   parts[0].shape = spec.shape;
   if (view.has_value()) {
     std::int64_t tiles_left = kMaxViewTiles;
-    auto apart = TakeApart(*view, spec.shape, TensorPath(sibling) + ".view", tiles_left);
+    auto apart = TakeApart(*view, spec.shape, ViewPathOf(sibling), tiles_left);
     if (!apart.ok()) return apart.status();
     parts = std::move(apart->templates);
   }
@@ -107,7 +114,7 @@ absl::StatusOr<std::vector<FanGeometry>> SiblingFans::FansOfSibling(std::size_t 
 absl::Status SiblingFans::ResolveParts(std::size_t i, const FanGeometry& geometry,
                                        const std::string& path, TensorSpec& spec) const {
   std::int64_t tiles_left = kMaxViewTiles;
-  auto apart = TakeApart(*spec.view, spec.shape, TensorPath(i) + ".view", tiles_left);
+  auto apart = TakeApart(*spec.view, spec.shape, ViewPathOf(i), tiles_left);
   if (!apart.ok()) return apart.status();
   std::vector<FanGeometry> fans;
   bool any = false;

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,6 +35,7 @@ class SiblingFans {
   absl::Status Resolve(std::size_t i, TensorSpec& spec) const;
 
  private:
+  std::string ViewPathOf(std::size_t i) const;
   absl::Status ResolveParts(std::size_t i, const FanGeometry& geometry, const std::string& path,
                             TensorSpec& spec) const;
   absl::StatusOr<std::vector<FanGeometry>> FansOfSibling(std::size_t i, const FanGeometry& geometry,

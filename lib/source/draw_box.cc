@@ -11,7 +11,7 @@ namespace {
 // A tile of what is drawn on one side and belongs across: rows of the draw, and elements of each.
 // A line of a cache is filled by a tile at once, wherever the tensor's rows lie.
 constexpr std::int64_t kTileRows = 16;
-constexpr std::int64_t kTileElements = 128;
+constexpr std::int64_t kTileElements = 256;
 constexpr std::size_t kMaxElementBytes = 8;
 
 // What an element costs in a run of such a dimension, in elements that are drawn: a kernel draws a

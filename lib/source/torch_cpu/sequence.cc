@@ -79,6 +79,12 @@ struct Advancer {
 std::string StepText(const Step& step) {
   std::string text = absl::StrCat(std::string(Name(step.dtype)), " ", step.elements, " ",
                                   std::string(Name(step.distribution)));
+  if (const auto* truncated = std::get_if<TruncatedNormalWith>(&step.distribution)) {
+    const TruncNormalFill fill = FillOf(*truncated);  // its other numbers are PHILOX_V1's
+    for (const double value : {fill.mean, fill.std, fill.a, fill.b})
+      absl::StrAppend(&text, " ", FormatHex(value));
+    return text;
+  }
   for (const auto& [name, value] : Numbers(step.distribution))
     absl::StrAppend(&text, " ", name, "=", FormatHex(value));
   return text;

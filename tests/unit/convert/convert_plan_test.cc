@@ -51,6 +51,43 @@ TEST(Plans, SayWhatTheLibraryResolved) {
   EXPECT_TRUE(b.has_lower_bound());
 }
 
+TEST(Plans, OfViewsListTheirParts) {
+  Recipe recipe;
+  recipe.tensors = {Tensor("qkv", {6, 4}, XavierNormal()), Tensor("t", {4, 6}, Normal()),
+                    Tensor("tied", {6, 4}, Normal())};
+  Concat concat;
+  for (const char* name : {"q", "k", "v"}) concat.parts.emplace_back().name = name;
+  recipe.tensors[0].view = View{concat, {}};
+  recipe.tensors[1].view = View{Transpose(), {}};
+  recipe.tensors[2].view = View{TiedTo{"qkv"}, {}};
+  recipe.tensors[2].init.reset();
+  const auto plan = Resolve(recipe);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const v1::TensorPlan qkv = TensorPlanToProto(*plan, 0);
+  EXPECT_EQ(qkv.layout(), "concat(dim=0, blocks=1)");
+  EXPECT_EQ(qkv.part_count(), 3u);
+  ASSERT_EQ(qkv.parts_size(), 3);
+  EXPECT_EQ(qkv.draw_name(), "");
+  EXPECT_FALSE(qkv.has_distribution());
+  EXPECT_FALSE(qkv.has_fan_in());
+  const v1::TensorPlan& k = qkv.parts(1);
+  EXPECT_EQ(k.draw_name(), "k");
+  EXPECT_EQ(k.subsequence(), SubsequenceOf("k"));
+  EXPECT_EQ(std::vector<std::int64_t>(k.shape().begin(), k.shape().end()), (Shape{2, 4}));
+  EXPECT_EQ(k.elements(), 8u);
+  EXPECT_EQ(k.fan_out(), 2);
+  EXPECT_EQ(k.distribution().kind(), v1::Distribution::NORMAL);
+  // One draw is told as ever.
+  const v1::TensorPlan t = TensorPlanToProto(*plan, 1);
+  EXPECT_EQ(t.layout(), "transpose(1, 0)");
+  EXPECT_EQ(t.draw_name(), "t");
+  EXPECT_EQ(t.part_count(), 0u);
+  const v1::TensorPlan tied = TensorPlanToProto(*plan, 2);
+  EXPECT_EQ(tied.layout(), "tied_to(qkv)");
+  EXPECT_EQ(tied.part_count(), 3u);
+  EXPECT_EQ(plan->num_elements, 48);
+}
+
 TEST(Plans, NumbersAreExactInHexAsWell) {
   const v1::Distribution message = ToProto(Distribution(NormalWith{.mean = 0, .std = 0.1}));
   ASSERT_EQ(message.numbers_size(), 2);

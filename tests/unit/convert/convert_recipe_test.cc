@@ -214,7 +214,7 @@ ViewPart FullPart(std::string name) {
   ViewPart part;
   part.name = std::move(name);
   part.init = Normal{.std = 0.25};
-  part.fan = FanGeometry{.groups = 3};
+  part.fan.emplace().groups = 3;
   part.scale = 0;
   part.seed = 0;
   return part;

@@ -115,16 +115,6 @@ Case RandomCase(Random& random, std::size_t method) {
   return c;
 }
 
-// Engines of 1 to 4 threads, kept for all cases.
-const Engine& EngineOf(std::int64_t threads) {
-  static const std::unique_ptr<Engine> engines[] = {
-      std::make_unique<Engine>(EngineOptions{.threads = 1}),
-      std::make_unique<Engine>(EngineOptions{.threads = 2}),
-      std::make_unique<Engine>(EngineOptions{.threads = 3}),
-      std::make_unique<Engine>(EngineOptions{.threads = 4, .cache_bytes = 0})};
-  return *engines[threads - 1];
-}
-
 constexpr std::int64_t kMostElements = 60'000;
 constexpr std::int64_t kMostMatrixElements = 8'000;
 
