@@ -25,7 +25,7 @@ demo: install-build ## Install what is missing, build, and stream a ResNet-50 fr
 .PHONY: build
 build: ## Build into build/$(PRESET)/bin
 	@cmake --preset $(PRESET) --log-level=WARNING >/dev/null
-	@cmake --build --preset $(PRESET) --parallel $(JOBS)
+	@cmake --build --preset $(PRESET) --parallel $(JOBS) $(addprefix --target ,$(TARGETS))
 
 .PHONY: clean
 clean: ## Remove build/ and out/
@@ -53,23 +53,23 @@ test-python: install-build install-python .venv-python/ready $(PYTHON_TORCH) ## 
 
 .PHONY: build-programs
 build-programs:
-	@cmake --preset $(PRESET) --log-level=WARNING >/dev/null
-	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target weightinit_program weightinit-server
+	@$(MAKE) build TARGETS='weightinit_program weightinit-server'
 
 .PHONY: sanitize
 sanitize: ## Run the tests with AddressSanitizer and UBSan, then with ThreadSanitizer
 	@$(MAKE) sanitize-asan
 	@$(MAKE) sanitize-tsan
 
-TSAN_LABELS ?= lib|unit|integration
 # What other tests compare (numbers with peers, files of an installation) is the same in every build. Kernels have no threads.
 sanitize-asan: SUBSET = --label-exclude 'slow|no-asan|parity|install|architecture|statistics'
-sanitize-tsan: SUBSET = --label-exclude 'slow|no-tsan' --label-regex '$(TSAN_LABELS)'
+sanitize-tsan: SUBSET = --label-exclude 'slow|no-tsan' --label-regex 'threads|unit|integration'
+sanitize-tsan-short: SUBSET = --label-exclude 'slow|no-tsan' --label-regex threads
+sanitize-tsan-short: TARGETS = threads_tests
 
-.PHONY: sanitize-asan sanitize-tsan
-sanitize-asan sanitize-tsan: sanitize-%: install-build install-test .venv/ready
-	@$(MAKE) build PRESET=$*
-	@$(call CTEST,$*) $(SUBSET)
+.PHONY: sanitize-asan sanitize-tsan sanitize-tsan-short
+sanitize-asan sanitize-tsan sanitize-tsan-short: sanitize-%: install-build install-test .venv/ready
+	@$(MAKE) build PRESET=$(*:-short=) TARGETS=$(TARGETS)
+	@$(call CTEST,$(*:-short=)) $(SUBSET)
 
 .PHONY: lint
 lint: install-lint ## Check formatting, shell scripts, the API and, by clang-tidy, the C++ code

@@ -15,6 +15,10 @@ endif()
 if(WEIGHTINIT_SANITIZE)
   add_compile_options(-fsanitize=${WEIGHTINIT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${WEIGHTINIT_SANITIZE})
+  if(WEIGHTINIT_SANITIZE MATCHES undefined)
+    # They look at every access through a pointer, and the address sanitizer reports what they would.
+    add_compile_options(-fno-sanitize=null,vptr,object-size)
+  endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # Instrumented code defeats the analyses behind these: std::optional and std::variant look uninitialized.
     target_compile_options(weightinit_options INTERFACE -Wno-maybe-uninitialized)
