@@ -284,7 +284,7 @@ TEST(RecipeFile, RefusalsNameFileLineAndPath) {
       {"rules:\n  - init: [zeros]\n", "r.yaml:2: rules[0].init: a list is not an initializer"},
       {"generator: {torch_cpu: {variant: AVX1}}\n", "r.yaml:1: generator.torch_cpu.variant: "},
       {"generator: {torch_cpu: {start_state: '!'}}\n",
-       "generator.torch_cpu.start_state: not bytes"},
+       "r.yaml:1: generator.torch_cpu.start_state: not bytes"},
       {"generator: {torch_cpu: {seed: 1}}\n", "r.yaml:1: generator.torch_cpu.seed: unknown key"},
       {"generator: {philox_v1: {seed: 1}}\n", "r.yaml:1: generator.philox_v1: has no parameters"},
       {"draws: [{nam: a}]\n", "r.yaml:1: draws[0].nam: unknown key"},

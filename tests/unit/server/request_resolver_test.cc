@@ -133,9 +133,6 @@ TEST(RequestResolver, WhatIsNotAnsweredYetIsUnimplemented) {
   v1::InitializeModelRequest request = ModelRequest({Tensor("a", {3})});
   request.mutable_recipe()->mutable_generator()->mutable_jax_threefry();
   EXPECT_EQ(resolver.Resolve(request).status().code(), absl::StatusCode::kUnimplemented);
-  request = ModelRequest({Tensor("a", {3})});
-  request.mutable_recipe()->mutable_tensors(0)->mutable_view()->set_tied_to("b");
-  EXPECT_EQ(resolver.Resolve(request).status().code(), absl::StatusCode::kUnimplemented);
 }
 
 TEST(RequestResolver, LimitsCountWhatIsAskedForAndNameTheirFlag) {
