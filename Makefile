@@ -43,6 +43,19 @@ test-slow: install-build install-test .venv/ready ## Run the long tests: every i
 	@$(MAKE) build
 	@$(call CTEST,$(PRESET)) --label-regex slow
 
+# TORCH=1 adds torch (6 GB with what it brings along), without which its tests are skipped.
+PYTHON_TORCH = $(if $(TORCH),.venv-python/torch)
+.PHONY: test-python
+test-python: install-build install-python .venv-python/ready $(PYTHON_TORCH) ## Build the Python package and run its tests (TORCH=1: with torch; PYTEST_FLAGS)
+	@$(MAKE) build-programs
+	@cmake -E env CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) .venv-python/bin/python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation ./client/python
+	@.venv-python/bin/python3 -m pytest -q client/python/tests $(PYTEST_FLAGS)
+
+.PHONY: build-programs
+build-programs:
+	@cmake --preset $(PRESET) --log-level=WARNING >/dev/null
+	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target weightinit_program weightinit-server
+
 .PHONY: sanitize
 sanitize: ## Run the tests with AddressSanitizer and UBSan, then with ThreadSanitizer
 	@$(MAKE) sanitize-asan
@@ -75,7 +88,7 @@ format: install-lint ## Format C++ and the API in place
 	@scripts/lint.sh --fix format proto
 
 .PHONY: bench
-bench: install-build install-test install-bench ## Measure the engine beside memory, NumPy and torch: bench/RESULTS.md (BENCH_FLAGS)
+bench: install-build install-test install-bench ## Measure the engine and the stream beside peers: bench/RESULTS.md (BENCH_FLAGS, e.g. wire)
 	@$(MAKE) build PRESET=release
 	@$(PYTHON) bench/run.py --write $(BENCH_FLAGS)
 
@@ -104,8 +117,8 @@ test-aarch64: install-build ## Build the library for 64-bit ARM and run its test
 
 # Packages ----------------------------------------------------------------------------------------
 
-.PHONY: install-build install-test install-lint install-bench install-dieharder
-install-build install-test install-lint install-bench install-dieharder: install-%:
+.PHONY: install-build install-test install-python install-lint install-bench install-dieharder
+install-build install-test install-python install-lint install-bench install-dieharder: install-%:
 	@scripts/install_packages.sh $*
 install-lint: node_modules/.package-lock.json
 
@@ -118,4 +131,15 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@scripts/install_packages.sh test
 	$(PYTHON) -m venv --system-site-packages .venv
 	.venv/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# The Python package's own, without the system's packages: it is tested with what its users install.
+.venv-python/ready: client/python/requirements-test.txt
+	@scripts/install_packages.sh python
+	$(PYTHON) -m venv .venv-python
+	.venv-python/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv-python/torch: client/python/requirements-torch.txt .venv-python/ready
+	.venv-python/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

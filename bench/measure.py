@@ -10,10 +10,13 @@ import time
 
 @dataclasses.dataclass
 class Time:
-    """Seconds of one run; `cpu` sums over threads."""
+    """Seconds of one run; CPU times sum over threads. Over a wire there is a server, which has its own; `fairness` is told of
+    several streams at once: bytes of the slowest against the fastest's."""
 
     wall: float
     cpu: float
+    server_cpu: float = None
+    fairness: float = None
 
 
 @dataclasses.dataclass
@@ -37,6 +40,42 @@ class Ratio:
     at_least: float = None
     aim: float = None
     element_bytes: tuple = (1, 1)
+    at_most = None
+
+    @property
+    def needs(self):
+        return [self.case, self.base]
+
+    def value(self, case, base):
+        elements = (case.size / self.element_bytes[0]) / (base.size / self.element_bytes[1])
+        return base.wall / case.wall * elements
+
+
+@dataclasses.dataclass
+class Figure:
+    """Any other row: `value` is called with the Runs of the cases that it `needs`. Has a floor (at_least) or a ceiling."""
+
+    title: str
+    needs: list
+    value: object
+    at_least: float = None
+    aim: float = None
+    at_most: float = None
+
+
+class Run:
+    """A Time with what was made in it."""
+
+    def __init__(self, time, size):
+        self.wall, self.cpu, self.server_cpu, self.fairness = time.wall, time.cpu, time.server_cpu, time.fairness
+        self.size = size or 1
+
+    @property
+    def rate(self):
+        return self.size / self.wall
+
+    def per_gb(self, seconds):
+        return seconds / self.size * 1e9
 
 
 def timed(function):
@@ -65,30 +104,40 @@ def run_rounds(cases, rounds, progress=print):
 
 
 def rates_table(cases, times):
-    rows = [["case", "GB/s", "best", "CPU s/GB", "seconds"]]
+    over_a_wire = any(t.server_cpu is not None for case in cases for t in times[case.name])
+    rows = [["case", "GB/s", "best", *(["CPU s/GB, client", "server"] if over_a_wire else ["CPU s/GB"]), "seconds"]]
     for case in cases:
         wall = [t.wall for t in times[case.name]]
-        cpu = statistics.median(t.cpu for t in times[case.name])
         gigabytes = case.size / 1e9
         rate = lambda seconds: f"{gigabytes / seconds:.2f}" if case.size else ""
-        rows.append([case.name, rate(statistics.median(wall)), rate(min(wall)), f"{cpu / gigabytes:.3f}" if case.size else "",
-                     f"{statistics.median(wall):.3f}"])
+        cpu = lambda values: f"{statistics.median(values) / gigabytes:.3f}" if case.size and None not in values else ""
+        rows.append([case.name, rate(statistics.median(wall)), rate(min(wall)), cpu([t.cpu for t in times[case.name]])])
+        if over_a_wire:
+            rows[-1].append(cpu([t.server_cpu for t in times[case.name]]))
+        median = statistics.median(wall)
+        rows[-1].append(f"{median:.3f}" if median >= 0.01 else f"{median:.6f}")
     return rows
 
 
-def ratios_table(ratios, cases, times):
-    sizes = {case.name: case.size or 1 for case in cases}
-    rows = [["comparison", "median", "of the rounds", "at least", "aim", ""]]
-    for ratio in ratios:
-        elements = (sizes[ratio.case] / ratio.element_bytes[0]) / (sizes[ratio.base] / ratio.element_bytes[1])
-        values = [base.wall / case.wall * elements for case, base in zip(times[ratio.case], times[ratio.base])]
+def verdict(figure, value):
+    if figure.at_most is not None:
+        bound, met, aim = figure.at_most, value <= figure.at_most, figure.aim is not None and value <= figure.aim
+    else:
+        bound, met, aim = figure.at_least, value >= (figure.at_least or 0), figure.aim is not None and value >= figure.aim
+    return "" if bound is None else "aim" if aim else "met" if met else "**below**" if figure.at_most is None else "**above**"
+
+
+def ratios_table(figures, cases, times):
+    sizes = {case.name: case.size for case in cases}
+    rows = [["comparison", "median", "of the rounds", "asked", "aim", ""]]
+    for figure in figures:
+        rounds = zip(*(times[name] for name in figure.needs))
+        values = [figure.value(*(Run(t, sizes[name]) for t, name in zip(one, figure.needs))) for one in rounds]
         median = statistics.median(values)
-        verdict = ""
-        if ratio.at_least is not None:
-            verdict = "**below**" if median < ratio.at_least else "aim" if ratio.aim and median >= ratio.aim else "met"
-        number = lambda value: "" if value is None else f"{value:g}"
-        rows.append([ratio.title, f"{median:.2f}", f"{min(values):.2f} to {max(values):.2f}", number(ratio.at_least),
-                     number(ratio.aim), verdict])
+        bound = "" if figure.at_most is None and figure.at_least is None else (
+            f"≥ {figure.at_least:g}" if figure.at_most is None else f"≤ {figure.at_most:g}")
+        rows.append([figure.title, f"{median:.2f}", f"{min(values):.2f} to {max(values):.2f}", bound,
+                     "" if figure.aim is None else f"{figure.aim:g}", verdict(figure, median)])
     return rows
 
 

@@ -1,52 +1,112 @@
 #!/usr/bin/env python3
-"""Measures the engine side by side with its peers and prints the tables; with --write also into bench/RESULTS.md.
+"""Measures side by side with peers and prints the tables; with --write also into bench/RESULTS.md, where a part that is not
+measured stays as it is.
 
-    bench/run.py [--programs build/release/bin] [--simd avx512,avx2] [--mebibytes 256] [--rounds 7] [--only REGEX] [--write]
+    bench/run.py [engine] [wire] [--programs build/release/bin] [--rounds 7] [--only REGEX] [--write] …
 
-Needs NumPy and torch; libopenblas0-pthread where torch is to have a good linear algebra.
+Needs NumPy and torch; libopenblas0-pthread where torch is to have a good linear algebra. The wire needs unshare and ip, and
+shows Arrow Flight where --flight-python names an interpreter that has pyarrow.
 """
 
 import argparse
 import pathlib
 import re
+import shlex
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import engine
 import measure
+import wire
 
 RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
+HOW = "All cases in turn in every round; medians. GB are 10^9 bytes; ratios are formed round by round."
+PARTS = ("Engine", "Wire")
+
+
+def selected(pattern, cases, figures):
+    """What --only asks for: figures whose title matches, and the cases that they need."""
+    if not pattern:
+        return cases, figures
+    figures = [figure for figure in figures if re.search(pattern, figure.title)]
+    needed = {name for figure in figures for name in figure.needs}
+    return [case for case in cases if case.name in needed], figures
+
+
+def tables(label, options, cases, figures):
+    cases, figures = selected(options.only, cases, figures)
+    times = measure.run_rounds(cases, options.rounds, progress=lambda line: print(f"\r{label}: {line}", end="", file=sys.stderr))
+    print(file=sys.stderr)
+    return ["", measure.markdown(measure.ratios_table(figures, cases, times)), "", measure.markdown(measure.rates_table(cases, times))]
+
+
+def engine_part(options):
+    text = []
+    for simd in options.simd.split(","):
+        worker, cases, figures = engine.cases_and_ratios(options.programs / "engine_worker", simd, options.mebibytes)
+        text += ["", f"## Engine, {worker.target}, {options.mebibytes} MiB of binary32, {options.rounds} rounds"]
+        text += tables(worker.target, options, cases, figures)
+        worker.close()
+    return engine.peers(), text
+
+
+def wire_part(options):
+    worker = engine.Worker(options.programs / "engine_worker")
+    processes = wire.Wire(options.programs, shlex.split(options.server_flags), options.flight_python)
+    try:
+        cases, figures = wire.cases_and_figures(processes, worker, options.wire_mebibytes * wire.MIB)
+        text = ["", f"## Stream, {options.wire_mebibytes} MiB, {options.rounds} rounds"]
+        text += tables("wire", options, cases, figures)
+        if options.gibibytes:
+            text += ["", measure.markdown(wire.memory_growth(processes, options.gibibytes))]
+        return wire.conditions(), text
+    finally:
+        processes.close()
+        worker.close()
+
+
+def write(parts):
+    """Into the file: `parts` by title; the others as they stand there."""
+    old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    kept = {text.partition("\n")[0]: text.partition("\n")[2].strip() for text in re.split(r"^# ", old, flags=re.M)[1:]}
+    kept.update(parts)
+    RESULTS.write_text("\n".join(f"# {title}\n\n{kept[title]}\n" for title in PARTS if title in kept), encoding="utf-8")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="engine|wire", help="default: both")
     parser.add_argument("--programs", default="build/release/bin", type=pathlib.Path)
-    parser.add_argument("--simd", default="", help="instruction sets, comma-separated; default: the best alone")
-    parser.add_argument("--mebibytes", default=256, type=int)
     parser.add_argument("--rounds", default=7, type=int)
     parser.add_argument("--only", default="", help="only comparisons whose title matches, and the cases that they need")
     parser.add_argument("--write", action="store_true", help="into bench/RESULTS.md")
+    group = parser.add_argument_group("engine")
+    group.add_argument("--simd", default="", help="instruction sets, comma-separated; default: the best alone")
+    group.add_argument("--mebibytes", default=256, type=int)
+    group = parser.add_argument_group("wire")
+    group.add_argument("--wire-mebibytes", default=1024, type=int, help="of values per run")
+    group.add_argument("--gibibytes", default=64, type=int, help="streamed while the server's memory is watched; 0: not")
+    group.add_argument("--congestion", default="reno", help="TCP's congestion control, of both sides of every comparison")
+    group.add_argument("--server-flags", default="", help="for weightinit-server, in one string")
+    group.add_argument("--flight-python", default="", help="an interpreter that has pyarrow")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through `finally`: no process of ours is left
+    wanted = [part for part in PARTS if not options.parts or part.lower() in options.parts]
+    if len(wanted) < len(options.parts):
+        parser.error("parts are: engine, wire")
+    if "Wire" in wanted:
+        wire.enter_own_network(options.congestion)
 
-    command = "bench/run.py " + " ".join(sys.argv[1:])
-    text = ["# Results", "", "One run, all cases in turn in every round; medians. GB are 10^9 bytes; ratios are of rates, round by round.",
-            f"Command: `{command}`", "", *(f"* {line}" for line in measure.machine() + engine.peers())]
-    for simd in options.simd.split(","):
-        worker, cases, ratios = engine.cases_and_ratios(options.programs / "engine_worker", simd, options.mebibytes)
-        if options.only:
-            ratios = [ratio for ratio in ratios if re.search(options.only, ratio.title)]
-            needed = {name for ratio in ratios for name in (ratio.case, ratio.base)}
-            cases = [case for case in cases if case.name in needed]
-        times = measure.run_rounds(cases, options.rounds, progress=lambda line: print(f"\r{worker.target}: {line}", end="", file=sys.stderr))
-        print(file=sys.stderr)
-        worker.close()
-        text += ["", f"## Engine, {worker.target}, {options.mebibytes} MiB of binary32, {options.rounds} rounds", "",
-                 measure.markdown(measure.ratios_table(ratios, cases, times)), "",
-                 measure.markdown(measure.rates_table(cases, times))]
-    text = "\n".join(text) + "\n"
-    print(text)
+    command = "bench/run.py " + " ".join(map(shlex.quote, sys.argv[1:]))
+    parts = {}
+    for part in wanted:
+        conditions, text = {"Engine": engine_part, "Wire": wire_part}[part](options)
+        lines = [HOW, f"Command: `{command}`", "", *(f"* {line}" for line in measure.machine() + conditions), *text]
+        parts[part] = "\n".join(lines)
+        print(f"# {part}\n\n{parts[part]}\n")
     if options.write:
-        RESULTS.write_text(text, encoding="utf-8")
+        write(parts)
 
 
 if __name__ == "__main__":

@@ -52,12 +52,13 @@ class Receiver {
   // order.
   virtual bool in_order() const = 0;
 
-  // `bytes` begins at byte_offset of the bytes of selections[selection] and is valid during the
-  // call alone. An error ends the Read, which returns it.
+  // `bytes` begins at byte_offset of the bytes of selections[selection], may begin and end within
+  // an element, and is valid during the call alone. An error ends the Read, which returns it.
   virtual absl::Status Take(std::size_t selection, std::int64_t byte_offset,
                             std::span<const std::byte> bytes) = 0;
 
-  // All of a selection was taken; `digest` is that of the bytes taken, 0 unless asked for.
+  // All of a selection was taken; `digest` is that of the bytes taken, 0 unless asked for. On the
+  // thread that took the last of them.
   virtual absl::Status Done(std::size_t selection, std::uint64_t digest) = 0;
 };
 

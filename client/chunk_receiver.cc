@@ -50,7 +50,8 @@ absl::Status ChunkReceiver::CheckHeader(const v1::TensorHeader& header) const {
   return absl::OkStatus();
 }
 
-absl::Status ChunkReceiver::Take(const v1::WeightChunk& chunk) {
+absl::Status ChunkReceiver::Take(const ChunkMessage& message) {
+  const v1::WeightChunk& chunk = message.fields;
   if (selection_ == selections_.size()) return Broken("chunks after the last one");
   if (chunk.selection() != selection_) {
     return Broken("a chunk of selection " + std::to_string(chunk.selection()) +
@@ -65,43 +66,43 @@ absl::Status ChunkReceiver::Take(const v1::WeightChunk& chunk) {
     begun_ = true;
     next_byte_ = current().first * element;
     end_byte_ = next_byte_ + current().num_bytes();
-    slice_digest_.emplace(current());
-    digest_ = 0;
+    if (digest_wanted_) digest_.emplace(current());
   }
   if (chunk.byte_offset() != static_cast<std::uint64_t>(next_byte_)) {
     return Broken("a chunk at byte " + std::to_string(chunk.byte_offset()) + " where byte " +
                   std::to_string(next_byte_) + " belongs");
   }
-  const std::string& values = chunk.values();
-  if (values.size() > static_cast<std::uint64_t>(end_byte_ - next_byte_)) {
+  const std::size_t size = message.num_bytes();
+  if (size > static_cast<std::uint64_t>(end_byte_ - next_byte_)) {
     return Broken("more bytes than asked for");
   }
-  const auto size = static_cast<std::int64_t>(values.size());
-  if (size % element != 0) return Broken("a chunk that cuts an element");
+  if (static_cast<std::int64_t>(size) % element != 0) return Broken("a chunk that cuts an element");
   // An endless stream of empty chunks would keep us here for ever.
   if (size == 0 && !chunk.has_trailer() && !chunk.has_header())
     return Broken("a chunk without values");
-  if (size > 0) {
-    const auto bytes = std::as_bytes(std::span(values));
-    if (digest_wanted_) digest_ += slice_digest_->Of(next_byte_ / element, bytes);
-    if (absl::Status status = receiver_.Take(selection_, next_byte_, bytes); !status.ok()) {
+  for (const std::span<const std::byte> piece : message.values) {
+    if (absl::Status status = receiver_.Take(selection_, next_byte_, piece); !status.ok()) {
       return status;
     }
+    if (digest_wanted_) digest_->Add(piece);
+    next_byte_ += static_cast<std::int64_t>(piece.size());
   }
-  next_byte_ += size;
-  bytes_taken_ += size;
   return chunk.has_trailer() ? End(chunk.trailer()) : absl::OkStatus();
+}
+
+std::int64_t ChunkReceiver::elements_taken() const {
+  return begun_ ? next_byte_ / SizeBytes(current().dtype) - current().first : 0;
 }
 
 absl::Status ChunkReceiver::End(const v1::TensorTrailer& trailer) {
   if (next_byte_ != end_byte_) {
     return Broken("it ends " + std::to_string(end_byte_ - next_byte_) + " bytes too early");
   }
-  if (digest_wanted_ && (!trailer.has_digest() || trailer.digest() != digest_)) {
+  if (digest_wanted_ && (!trailer.has_digest() || trailer.digest() != digest())) {
     return Broken(trailer.has_digest() ? "the digest of the bytes is not the server's"
                                        : "the digest that was asked for is missing");
   }
-  if (absl::Status status = receiver_.Done(selection_, digest_); !status.ok()) return status;
+  if (absl::Status status = receiver_.Done(selection_, digest()); !status.ok()) return status;
   begun_ = false;
   ++selection_;
   return absl::OkStatus();

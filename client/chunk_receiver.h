@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "client/backend.h"
+#include "client/chunk_message.h"
 #include "client/slice_digest.h"
 #include "weightinit/plan.h"
 #include "weightinit/selection.h"
@@ -32,12 +33,16 @@ class ChunkReceiver {
 
   // Errors: DATA_LOSS for a chunk that is not the next one; FAILED_PRECONDITION for a server that
   // resolves the recipe to other numbers; those of the receiver. Not to be called after an error.
-  absl::Status Take(const v1::WeightChunk& chunk);
+  absl::Status Take(const ChunkMessage& chunk);
 
   // After the last chunk. Errors: DATA_LOSS when something is missing.
   absl::Status Finish() const;
 
-  std::int64_t bytes_taken() const { return bytes_taken_; }
+  // Selections that have come whole.
+  std::size_t selections_done() const { return selection_; }
+  // Of the one that is being received: elements that have come, and their digest.
+  std::int64_t elements_taken() const;
+  std::uint64_t digest() const { return begun_ && digest_wanted_ ? digest_->digest() : 0; }
 
  private:
   absl::Status Broken(std::string_view what) const;
@@ -53,9 +58,7 @@ class ChunkReceiver {
   std::size_t selection_ = 0;  // the one being received
   bool begun_ = false;
   std::int64_t next_byte_ = 0, end_byte_ = 0;  // in the bytes of the slice
-  std::optional<SliceDigest> slice_digest_;
-  std::uint64_t digest_ = 0;
-  std::int64_t bytes_taken_ = 0;
+  std::optional<RunningDigest> digest_;
 };
 
 }  // namespace weightinit::client

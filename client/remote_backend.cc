@@ -2,13 +2,15 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <thread>
 #include <utility>
 #include <vector>
 
-#include "client/chunk_receiver.h"
+#include "client/call.h"
 #include "client/formats/document.h"
 #include "client/plan_merger.h"
-#include "client/printable.h"
+#include "client/transfer.h"
+#include "client/transfer_plan.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "proto/convert.h"
 #include "weightinit/engine.h"
@@ -18,41 +20,6 @@ namespace {
 
 // Servers send up to 4 MiB of values and a header with the tensor's plan in one message.
 constexpr int kMaxMessageBytes = 8 << 20;
-
-// One call: its deadline, and its end when the user stops it.
-class Call {
- public:
-  Call(const RemoteOptions& options, std::stop_token stop)
-      : stop_(std::move(stop)), canceller_(stop_, [this] { context_.TryCancel(); }) {
-    if (options.timeout.has_value()) {
-      context_.set_deadline(std::chrono::system_clock::now() + *options.timeout);
-    }
-  }
-  grpc::ClientContext* context() { return &context_; }
-
-  // What the call came to, in words for whoever made it.
-  absl::Status Result(const grpc::Status& status, const std::string& target) const {
-    if (status.ok()) return absl::OkStatus();
-    if (stop_.stop_requested()) return absl::CancelledError("interrupted");
-    absl::Status error = proto::FromGrpcStatus(status);
-    // The library's refusals speak for themselves. What broke on the way needs to say where.
-    switch (error.code()) {
-      case absl::StatusCode::kUnavailable:
-      case absl::StatusCode::kDeadlineExceeded:
-      case absl::StatusCode::kCancelled:
-      case absl::StatusCode::kUnknown:
-      case absl::StatusCode::kInternal:
-        return absl::Status(error.code(), target + ": " + Printable(status.error_message()));
-      default:
-        return error;
-    }
-  }
-
- private:
-  grpc::ClientContext context_;
-  const std::stop_token stop_;
-  std::stop_callback<std::function<void()>> canceller_;
-};
 
 // Ends a stream whose answer is of no more use, and gives the reason.
 template <typename Reader>
@@ -88,30 +55,58 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
   return grpc::SslCredentials(ssl);
 }
 
-}  // namespace
+Deadline DeadlineOf(const RemoteOptions& options) {
+  if (!options.timeout.has_value()) return std::nullopt;
+  return std::chrono::steady_clock::now() + *options.timeout;
+}
 
-absl::StatusOr<std::unique_ptr<RemoteBackend>> RemoteBackend::Create(const RemoteOptions& options) {
-  absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials = Credentials(options);
-  if (!credentials.ok()) return credentials.status();
+grpc::ChannelArguments Arguments(const RemoteOptions& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   // A server that vanished without a word is noticed after 60 + 20 seconds. Servers count pings
   // that come more often than every 30 seconds as an attack.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  // Of several addresses all are used, and the others when one is gone.
+  arguments.SetLoadBalancingPolicyName("round_robin");
+  // A server that restarts is found again soon. gRPC would wait from 1 s up to 2 minutes, and a
+  // call that is tried in between would fail for nothing.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2'000);
+  // Channels with the same arguments share one connection, unless each keeps its own.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetUserAgentPrefix("weightinit/" + std::string(Version()));
   if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);
-  return std::unique_ptr<RemoteBackend>(new RemoteBackend(
-      options, grpc::CreateCustomChannel(options.target, *credentials, arguments)));
+  return arguments;
 }
 
-RemoteBackend::RemoteBackend(RemoteOptions options, std::shared_ptr<grpc::Channel> channel)
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RemoteBackend>> RemoteBackend::Create(const RemoteOptions& options) {
+  absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials = Credentials(options);
+  if (!credentials.ok()) return credentials.status();
+  return std::unique_ptr<RemoteBackend>(new RemoteBackend(options, *std::move(credentials)));
+}
+
+RemoteBackend::RemoteBackend(RemoteOptions options,
+                             std::shared_ptr<grpc::ChannelCredentials> credentials)
     : options_(std::move(options)),
-      channel_(std::move(channel)),
-      stub_(v1::WeightInitService::NewStub(channel_)) {}
+      credentials_(std::move(credentials)),
+      channels_({NewChannel()}),
+      stub_(v1::WeightInitService::NewStub(channels_[0])) {}
+
+std::shared_ptr<grpc::Channel> RemoteBackend::NewChannel() const {
+  return grpc::CreateCustomChannel(options_.target, credentials_, Arguments(options_));
+}
+
+std::vector<std::shared_ptr<grpc::Channel>> RemoteBackend::Channels(int count) {
+  const std::lock_guard lock(mutex_);
+  while (channels_.size() < static_cast<std::size_t>(count)) channels_.push_back(NewChannel());
+  return {channels_.begin(), channels_.begin() + count};
+}
 
 absl::StatusOr<PlanAnswer> RemoteBackend::Plan(const Recipe& recipe, std::stop_token stop) {
-  Call call(options_, std::move(stop));
+  Call call(DeadlineOf(options_), std::move(stop));
   v1::PlanRequest request;
   *request.mutable_recipe() = proto::ToProto(recipe);
   const auto reader = stub_->Plan(call.context(), request);
@@ -132,30 +127,21 @@ absl::Status RemoteBackend::Read(const Model& model, std::span<const Selection> 
                                  std::stop_token stop) {
   absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(model.plan, selections);
   if (!bound.ok()) return bound.status();
-  v1::InitializeModelRequest request;
-  *request.mutable_recipe() = proto::ToProto(model.recipe);
-  for (const Selection& selection : selections) {
-    *request.add_selections() = proto::ToProto(selection);
+  int connections = options_.connections;
+  if (receiver.in_order()) {
+    connections = 1;
+  } else if (connections == 0) {
+    connections =
+        AutomaticConnections(*bound, static_cast<int>(std::thread::hardware_concurrency()));
   }
-  request.mutable_check()->set_digest(options.digest);
-
-  Call call(options_, std::move(stop));
-  const auto reader = stub_->InitializeModel(call.context(), request);
-  ChunkReceiver chunks(model.plan, *bound, options.digest, receiver);
-  v1::WeightChunk chunk;
-  while (reader->Read(&chunk)) {
-    if (absl::Status status = chunks.Take(chunk); !status.ok()) {
-      return Abandon(call, *reader, status);
-    }
-  }
-  absl::Status status = call.Result(reader->Finish(), options_.target);
-  if (status.ok()) return chunks.Finish();
-  if (chunks.bytes_taken() > 0 && absl::IsUnavailable(status)) {
-    return absl::UnavailableError("the connection broke after " +
-                                  std::to_string(chunks.bytes_taken()) +
-                                  " bytes: " + std::string(status.message()));
-  }
-  return status;
+  Transfer transfer(model, selections, *bound,
+                    {.digest = options.digest,
+                     .deadline = DeadlineOf(options_),
+                     .retry_for = options_.retry_for,
+                     .target = options_.target,
+                     .on_break = options_.on_break},
+                    receiver);
+  return transfer.Run(Channels(connections), stop);
 }
 
 absl::Status RemoteBackend::Summarize(
@@ -170,7 +156,7 @@ absl::Status RemoteBackend::Summarize(
   }
   request.set_histogram_bins(static_cast<std::uint32_t>(histogram_bins));
 
-  Call call(options_, std::move(stop));
+  Call call(DeadlineOf(options_), std::move(stop));
   const auto reader = stub_->Summarize(call.context(), request);
   std::size_t next = 0;
   v1::SummarizeResponse response;
@@ -195,7 +181,7 @@ absl::Status RemoteBackend::Summarize(
 }
 
 absl::StatusOr<v1::GetCapabilitiesResponse> RemoteBackend::GetCapabilities(std::stop_token stop) {
-  Call call(options_, std::move(stop));
+  Call call(DeadlineOf(options_), std::move(stop));
   v1::GetCapabilitiesResponse response;
   const grpc::Status status = stub_->GetCapabilities(call.context(), {}, &response);
   if (!status.ok()) return call.Result(status, options_.target);
@@ -203,8 +189,8 @@ absl::StatusOr<v1::GetCapabilitiesResponse> RemoteBackend::GetCapabilities(std::
 }
 
 absl::StatusOr<Health> RemoteBackend::CheckHealth(std::stop_token stop) {
-  Call call(options_, std::move(stop));
-  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  Call call(DeadlineOf(options_), std::move(stop));
+  const auto stub = grpc::health::v1::Health::NewStub(channels_[0]);
   grpc::health::v1::HealthCheckRequest request;
   request.set_service(v1::WeightInitService::service_full_name());
   grpc::health::v1::HealthCheckResponse response;

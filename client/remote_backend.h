@@ -1,14 +1,21 @@
 // A server.
 //
 // Calls fail at once when nobody listens, and when a connection has been silent for a minute and a
-// half. Stopping a call cancels it on the server too.
+// half. A Read that has begun is resumed where it broke. Stopping a call cancels it on the server
+// too.
 #ifndef WEIGHTINIT_CLIENT_REMOTE_BACKEND_H_
 #define WEIGHTINIT_CLIENT_REMOTE_BACKEND_H_
 
+#include <grpcpp/channel.h>
+#include <grpcpp/security/credentials.h>
+
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/backend.h"
@@ -24,8 +31,16 @@ struct RemoteOptions {
   std::string ca_file;              // PEM; default: the system's
   std::string cert_file, key_file;  // PEM; ours, for servers that ask for one. Both or none.
   std::string server_name;          // checked instead of the target's host
-  // Of each call as a whole. Default: none, since a model may take hours.
+  // Of each call of Backend as a whole. Default: none, since a model may take hours.
   std::optional<std::chrono::milliseconds> timeout;
+  // Over which a Read's values come at once, each a thread here. 0: as many as help.
+  int connections = 0;
+  // For how long a Read that broke is taken up again without anything more coming. It waits longer
+  // after each try (client/backoff.h). 0: never.
+  std::chrono::milliseconds retry_for = std::chrono::seconds(60);
+  // Told when a Read broke, or found the server busy, and is about to try again; once until that
+  // succeeds. Called on any thread. May be empty.
+  std::function<void(const absl::Status&)> on_break;
 };
 
 class RemoteBackend final : public Backend {
@@ -45,10 +60,14 @@ class RemoteBackend final : public Backend {
   absl::StatusOr<Health> CheckHealth(std::stop_token stop) override;
 
  private:
-  RemoteBackend(RemoteOptions options, std::shared_ptr<grpc::Channel> channel);
+  RemoteBackend(RemoteOptions options, std::shared_ptr<grpc::ChannelCredentials> credentials);
+  std::shared_ptr<grpc::Channel> NewChannel() const;
+  std::vector<std::shared_ptr<grpc::Channel>> Channels(int count);
 
   const RemoteOptions options_;
-  const std::shared_ptr<grpc::Channel> channel_;
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;  // at least one; guarded by mutex_
   const std::unique_ptr<v1::WeightInitService::Stub> stub_;
 };
 

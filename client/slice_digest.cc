@@ -45,4 +45,29 @@ std::uint64_t SliceDigest::Of(std::int64_t first, std::span<const std::byte> byt
   return digest;
 }
 
+RunningDigest::RunningDigest(const BoundSelection& selection)
+    : slice_(selection),
+      element_bytes_(static_cast<std::size_t>(SizeBytes(selection.dtype))),
+      next_(selection.first) {}
+
+void RunningDigest::Add(std::span<const std::byte> bytes) {
+  if (cut_bytes_ > 0) {
+    const std::size_t missing = std::min(element_bytes_ - cut_bytes_, bytes.size());
+    std::copy_n(bytes.data(), missing, cut_.data() + cut_bytes_);
+    cut_bytes_ += missing;
+    bytes = bytes.subspan(missing);
+    if (cut_bytes_ < element_bytes_) return;
+    AddWhole(std::span(cut_).first(element_bytes_));
+  }
+  cut_bytes_ = bytes.size() % element_bytes_;
+  const std::span<const std::byte> whole = bytes.first(bytes.size() - cut_bytes_);
+  AddWhole(whole);
+  std::copy_n(bytes.data() + whole.size(), cut_bytes_, cut_.data());
+}
+
+void RunningDigest::AddWhole(std::span<const std::byte> bytes) {
+  digest_ += slice_.Of(next_, bytes);
+  next_ += static_cast<std::int64_t>(bytes.size() / element_bytes_);
+}
+
 }  // namespace weightinit::client

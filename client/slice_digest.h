@@ -1,9 +1,11 @@
 // The digest of a selection's bytes that someone else drew.
 //
-// Thread-safety: const member functions may be called from several threads at once.
+// Thread-safety: SliceDigest's const member functions may be called from several threads at once;
+// RunningDigest is for one thread.
 #ifndef WEIGHTINIT_CLIENT_SLICE_DIGEST_H_
 #define WEIGHTINIT_CLIENT_SLICE_DIGEST_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,6 +31,29 @@ class SliceDigest {
   DType dtype_;
   std::int64_t base_;
   std::vector<Dim> dims_;  // neighbours that are one run are merged; at least one
+};
+
+// The digest of a selection's bytes that come in order, cut anywhere.
+class RunningDigest {
+ public:
+  // Begins with the selection's first element.
+  explicit RunningDigest(const BoundSelection& selection);
+
+  // REQUIRES: no more bytes in all than the selection has
+  void Add(std::span<const std::byte> bytes);
+
+  // Of the whole elements that came.
+  std::uint64_t digest() const { return digest_; }
+
+ private:
+  void AddWhole(std::span<const std::byte> bytes);
+
+  const SliceDigest slice_;
+  const std::size_t element_bytes_;
+  std::int64_t next_;             // element of the slice
+  std::array<std::byte, 8> cut_;  // the begin of an element whose end is still to come
+  std::size_t cut_bytes_ = 0;
+  std::uint64_t digest_ = 0;
 };
 
 }  // namespace weightinit::client

@@ -1,5 +1,5 @@
 // Memory for chunks, used again and again: a fresh megabyte per message costs more in page faults
-// than its values take to draw.
+// than its values take to draw. Begins where a cache line does.
 #ifndef WEIGHTINIT_SERVER_BUFFER_POOL_H_
 #define WEIGHTINIT_SERVER_BUFFER_POOL_H_
 
@@ -7,35 +7,30 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace weightinit::server {
 
-class BufferPool;
-
-// Some bytes, not initialized. Goes back to its pool when it is destroyed, on whatever thread.
+// Some bytes, not initialized. Copies share them: whoever writes has the only one. With the last
+// copy they go back to their pool, on whatever thread.
 class Buffer {
  public:
   Buffer() = default;
-  ~Buffer();
-  Buffer(Buffer&& other) noexcept;
-  Buffer& operator=(Buffer&& other) noexcept;
 
   std::span<std::byte> bytes() { return {memory_.get(), size_}; }
   std::span<const std::byte> bytes() const { return {memory_.get(), size_}; }
 
+  // The first `size` of the same bytes. REQUIRES: size ≤ bytes().size()
+  Buffer First(std::size_t size) const;
+
  private:
   friend class BufferPool;
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
-  using Memory = std::unique_ptr<std::byte[], Free>;
+  Buffer(std::shared_ptr<std::byte[]> memory, std::size_t size)
+      : memory_(std::move(memory)), size_(size) {}
 
-  void Return();
-
-  Memory memory_;
+  std::shared_ptr<std::byte[]> memory_;
   std::size_t size_ = 0;
-  std::shared_ptr<BufferPool> pool_;  // none: not worth keeping
 };
 
 // Thread-safety: safe for use from several threads at once. Buffers keep it alive, since gRPC may
@@ -54,14 +49,20 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   std::size_t idle() const;
 
  private:
-  friend class Buffer;
+  struct Free {
+    void operator()(std::byte* memory) const;
+  };
+  using Memory = std::unique_ptr<std::byte[], Free>;
+
   BufferPool(std::size_t buffer_bytes, std::size_t max_idle);
-  void Return(Buffer::Memory memory);
+  static Memory Allocate(std::size_t bytes);
+  Memory TakeIdle();
+  void Return(Memory memory);
 
   const std::size_t buffer_bytes_;
   const std::size_t max_idle_;
   mutable std::mutex mutex_;
-  std::vector<Buffer::Memory> idle_;
+  std::vector<Memory> idle_;
 };
 
 }  // namespace weightinit::server

@@ -3,8 +3,23 @@
 #include <algorithm>
 #include <span>
 #include <utility>
+#include <variant>
 
 namespace weightinit::server {
+namespace {
+
+// Are drawn in about ten microseconds.
+constexpr std::int64_t kTrivialBytes = std::int64_t{16} << 10;
+
+// Whether all elements are the same.
+bool IsOneValue(const PlannedSelection& planned) {
+  const int tensor = planned.selection.tensor;
+  return std::holds_alternative<IdentityLayout>(
+             planned.plan->tensors[static_cast<std::size_t>(tensor)].layout) &&
+         std::holds_alternative<FilledWith>(planned.plan->DrawsOf(tensor)[0].distribution);
+}
+
+}  // namespace
 
 ChunkStream::ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffers,
                          std::int64_t chunk_bytes, std::vector<PlannedSelection> selections,
@@ -15,10 +30,26 @@ ChunkStream::ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffe
       selections_(std::move(selections)),
       check_(check) {}
 
-bool ChunkStream::IsNextLong() const {
-  if (selection_ == selections_.size()) return false;
-  const PlannedSelection& planned = selections_[selection_];
-  return IsMadeWhole(*planned.plan, planned.selection.tensor);
+std::int64_t ChunkStream::num_bytes() const {
+  std::int64_t sum = 0;
+  for (const PlannedSelection& planned : selections_) sum += planned.selection.num_bytes();
+  return sum;
+}
+
+Effort ChunkStream::NextEffort() const {
+  if (selection_ == selections_.size()) return Effort::kTrivial;
+  const auto& [plan, selection] = selections_[selection_];
+  if (IsMadeWhole(*plan, selection.tensor)) return Effort::kLong;
+  if (check_.sha256) return Effort::kShort;
+  const std::int64_t size = Part(selection, done_, NextCount()).num_bytes();
+  const bool is_drawn = size <= static_cast<std::int64_t>(repeated_.bytes().size());
+  return is_drawn || size <= kTrivialBytes ? Effort::kTrivial : Effort::kShort;
+}
+
+// Elements of the next chunk.
+std::int64_t ChunkStream::NextCount() const {
+  const BoundSelection& selection = selections_[selection_].selection;
+  return std::min(selection.count - done_, chunk_bytes_ / SizeBytes(selection.dtype));
 }
 
 absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool()>& cancelled) {
@@ -32,13 +63,14 @@ absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool(
   chunk.byte_offset = static_cast<std::uint64_t>((selection.first + done_) * element_bytes);
   if (done_ == 0) chunk.header = proto::HeaderToProto(*planned.plan, selection);
 
-  const std::int64_t count = std::min(selection.count - done_, chunk_bytes_ / element_bytes);
+  const std::int64_t count = NextCount();
   if (absl::Status status = Draw(planned, count, chunk, cancelled); !status.ok()) return status;
   done_ += count;
   if (done_ == selection.count) {
     chunk.trailer = Trailer();
     ++selection_;
     done_ = 0;
+    repeated_ = Buffer();
   }
   return chunk;
 }
@@ -46,8 +78,10 @@ absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool(
 absl::Status ChunkStream::Draw(const PlannedSelection& planned, std::int64_t count, Chunk& chunk,
                                const std::function<bool()>& cancelled) {
   const BoundSelection part = Part(planned.selection, done_, count);
-  chunk.values = buffers_->Take(static_cast<std::size_t>(part.num_bytes()));
-  if (count > 0) {
+  const auto size = static_cast<std::size_t>(part.num_bytes());
+  const bool is_drawn = size <= repeated_.bytes().size();
+  chunk.values = is_drawn ? repeated_.First(size) : buffers_->Take(size);
+  if (!is_drawn) {
     BytesSink bytes(chunk.values.bytes(), part.dtype);
     DigestSink digest;
     TeeSink both({&bytes, &digest});
@@ -55,6 +89,8 @@ absl::Status ChunkStream::Draw(const PlannedSelection& planned, std::int64_t cou
     const absl::Status status = engine_.FillHere(*planned.plan, part, sink, cancelled);
     if (!status.ok()) return status;
     digest_ += digest.digest();  // mod 2^64; digests of parts add up
+    // Digests know of indices, so that only the bytes repeat themselves.
+    if (!check_.digest && IsOneValue(planned)) repeated_ = chunk.values;
   }
   return check_.sha256 ? sha256_.Update(chunk.values.bytes()) : absl::OkStatus();
 }

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "proto/convert.h"
 #include "server/buffer_pool.h"
+#include "server/effort.h"
 #include "server/sha256_stream.h"
 #include "weightinit/engine.h"
 #include "weightinit/plan.h"
@@ -32,7 +33,7 @@ struct Chunk {
   std::uint64_t byte_offset = 0;             // of the values, in the bytes of the slice
   std::optional<v1::TensorHeader> header;    // with a selection's first chunk
   std::optional<v1::TensorTrailer> trailer;  // with its last
-  Buffer values;
+  Buffer values;                             // several chunks may share their memory
 };
 
 // Draws selections one after the other, a chunk at a time: memory does not depend on how much is
@@ -45,8 +46,11 @@ class ChunkStream {
   ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffers, std::int64_t chunk_bytes,
               std::vector<PlannedSelection> selections, proto::Check check);
 
-  // Whether the next chunk may need a matrix that must be made first.
-  bool IsNextLong() const;
+  // Of all selections.
+  std::int64_t num_bytes() const;
+
+  // What the next chunk costs. Long: it may need a matrix that must be made first.
+  Effort NextEffort() const;
 
   // Draws the next chunk on the caller's thread; nullopt after the last one. The first chunk of a
   // matrix may take long; `cancelled` is asked in between. After an error there is no going on.
@@ -56,6 +60,7 @@ class ChunkStream {
  private:
   absl::Status Draw(const PlannedSelection& planned, std::int64_t count, Chunk& chunk,
                     const std::function<bool()>& cancelled);
+  std::int64_t NextCount() const;
   v1::TensorTrailer Trailer();
 
   const Engine& engine_;
@@ -68,6 +73,7 @@ class ChunkStream {
   std::int64_t done_ = 0;      // elements of it that are drawn
   std::uint64_t digest_ = 0;   // of them
   Sha256Stream sha256_;        // likewise
+  Buffer repeated_;            // a chunk of it, if all chunks hold the same
 };
 
 }  // namespace weightinit::server

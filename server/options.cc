@@ -121,6 +121,8 @@ class Flags {
            4096);
     Bytes("--chunk-bytes", "Values per message, 64KiB to 2MiB in steps of 4KiB", "Resources",
           options.chunk_bytes, kMinChunkBytes, kMaxChunkBytes, kChunkStepBytes);
+    Number("--chunks-ahead", "Chunks that a stream draws before they can be sent", "Resources",
+           options.chunks_ahead, 1, 64);
     Bytes("--cache-bytes",
           "Matrices kept for further slices of orthogonal, delta_orthogonal and sparse tensors; "
           "0: none",
@@ -129,8 +131,11 @@ class Flags {
           "Resources", options.recipe_cache_bytes, 0);
 
     const std::string limits = "Limits (beyond them: RESOURCE_EXHAUSTED)";
-    Number("--max-streams", "Streams at one time, over all connections; each holds up to 3 chunks",
-           limits, options.max_streams, 1, 1'000'000);
+    Number("--max-streams", "Streams at one time, over all connections", limits,
+           options.max_streams, 1, 1'000'000);
+    Bytes("--max-stream-bytes",
+          "Memory for the chunks of all streams together; each is promised chunks-ahead + 2",
+          limits, options.max_stream_bytes, 0);
     Bytes("--max-request-bytes",
           "A request's size. Beyond twice this, gRPC refuses in words of its own", limits,
           options.max_request_bytes, kMinRequestBytes, kMaxRequestBytes);
@@ -259,9 +264,11 @@ std::string ConfigText(const ServerOptions& options) {
   text << "]\n"
        << "threads=" << options.threads << "\n"
        << "chunk-bytes=" << Quoted(BytesText(options.chunk_bytes)) << "\n"
+       << "chunks-ahead=" << options.chunks_ahead << "\n"
        << "cache-bytes=" << Quoted(BytesText(options.cache_bytes)) << "\n"
        << "recipe-cache-bytes=" << Quoted(BytesText(options.recipe_cache_bytes)) << "\n"
        << "max-streams=" << options.max_streams << "\n"
+       << "max-stream-bytes=" << Quoted(BytesText(options.max_stream_bytes)) << "\n"
        << "max-request-bytes=" << Quoted(BytesText(options.max_request_bytes)) << "\n"
        << "max-response-bytes=" << Quoted(BytesText(options.limits.max_response_bytes)) << "\n"
        << "max-matrix-bytes=" << Quoted(BytesText(options.limits.max_matrix_bytes)) << "\n"
@@ -328,6 +335,14 @@ std::variant<ServerOptions, ExitNow> Parse(int argc, const char* const* argv) {
   } catch (const CLI::Error& error) {
     return ExitNow{2, "weightinit-server: " + std::string(error.what()) +
                           "\nTry `weightinit-server --help`.\n"};
+  }
+  const std::int64_t one_stream = options.chunks_per_stream() * options.chunk_bytes;
+  if (options.max_stream_bytes < one_stream) {
+    return ExitNow{2,
+                   "weightinit-server: --max-stream-bytes: " + BytesText(options.max_stream_bytes) +
+                       " is less than one stream needs, " + BytesText(one_stream) +
+                       ": --chunks-ahead + 2 times --chunk-bytes\n"
+                       "Try `weightinit-server --help`.\n"};
   }
   if (print_config) return ExitNow{0, ConfigText(options)};
   options.unknown_environment = UnknownEnvironment(app);

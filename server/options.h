@@ -37,6 +37,10 @@ struct ServerOptions {
   // so that messages stay below the 4 MiB that gRPC clients accept by default.
   std::int64_t chunk_bytes = std::int64_t{1} << 20;
 
+  // Chunks that a stream may hold made or in the making, beyond the one that is being written. The
+  // more, the less a reader that stutters or a busy processor is felt.
+  int chunks_ahead = 1;
+
   // Matrices of orthogonal, delta_orthogonal and sparse tensors that are kept for further slices,
   // in bytes. 0: each slice makes its matrix again.
   std::int64_t cache_bytes = std::int64_t{1} << 30;
@@ -48,9 +52,14 @@ struct ServerOptions {
   // Limits: requests beyond them get RESOURCE_EXHAUSTED, which names the flag
   // --------------------------------------------------------------------------
 
-  // Streams at one time, over all connections. Each holds up to 3 chunks, so that they bound the
-  // memory that slow readers can pin down: 256 streams of 1 MiB chunks hold 768 MiB at most.
+  // Streams at one time, over all connections.
   int max_streams = 256;
+
+  // Memory for the chunks of all streams together, in bytes: what slow readers can pin down at
+  // most. A stream is promised chunks_per_stream() · chunk_bytes when it begins, or all that it is
+  // if that is less, and refused if there is not so much left. At least what one stream needs. The
+  // default is enough for all of max_streams.
+  std::int64_t max_stream_bytes = std::int64_t{1} << 30;
 
   // A request's size on the wire. gRPC itself refuses beyond twice this, in words of its own.
   std::int64_t max_request_bytes = std::int64_t{16} << 20;
@@ -72,6 +81,10 @@ struct ServerOptions {
   // --------------------------------------------------------------------------
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
+
+  // Of one stream at one time: those that are ahead, the one that is being written, and the one
+  // before, whose last bytes gRPC may still hold.
+  std::int64_t chunks_per_stream() const { return std::int64_t{chunks_ahead} + 2; }
 
   // Not a setting: variables WEIGHTINIT_… of the environment that set nothing here, misspelt ones
   // most likely.

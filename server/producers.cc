@@ -10,6 +10,7 @@
 #include "grpcpp/support/slice.h"
 #include "server/envelope.h"
 #include "server/hand_over.h"
+#include "server/refusals.h"
 #include "weightinit/sink.h"
 #include "weightinit/status.h"
 
@@ -28,28 +29,41 @@ absl::StatusOr<Request> Parse(const grpc::ByteBuffer& bytes) {
   return request;
 }
 
+// Requests of at most this size that bring no regexes are resolved in some ten microseconds.
+constexpr std::size_t kSmallRequestBytes = 512;
+bool HasRegexes(const v1::InitializeTensorRequest&) { return false; }
+bool HasRegexes(const v1::InitializeModelRequest& request) {
+  return request.recipe().rules_size() > 0 || request.recipe().renames_size() > 0;
+}
+
 template <typename Request>
 class Weights final : public Producer<grpc::ByteBuffer> {
  public:
   Weights(const Workshop& workshop, const grpc::ByteBuffer& request)
-      : workshop_(workshop), request_(request) {}
+      : workshop_(workshop), bytes_(request) {
+    if (bytes_.Length() > kSmallRequestBytes) return;
+    absl::StatusOr<Request> parsed = Parse<Request>(bytes_);
+    is_trivial_ = parsed.ok() && !HasRegexes(*parsed);
+  }
 
-  absl::Status Start(const std::function<bool()>& cancelled) override {
-    if (absl::Status status = workshop_.resolver.CheckRequestBytes(request_.Length());
-        !status.ok()) {
+  absl::StatusOr<StreamMemory::Share> Start(const std::function<bool()>& cancelled) override {
+    if (absl::Status status = workshop_.resolver.CheckRequestBytes(bytes_.Length()); !status.ok()) {
       return status;
     }
-    absl::StatusOr<Request> request = Parse<Request>(request_);
-    request_.Clear();
+    absl::StatusOr<Request> request = Parse<Request>(bytes_);
+    bytes_.Clear();
     if (!request.ok()) return request.status();
     absl::StatusOr<ResolvedRequest> resolved = workshop_.resolver.Resolve(*request, cancelled);
     if (!resolved.ok()) return resolved.status();
     stream_.emplace(workshop_.engine, workshop_.buffers, workshop_.chunk_bytes,
                     std::move(resolved->selections), resolved->check);
-    return absl::OkStatus();
+    return TakeMemory();
   }
 
-  bool IsNextLong() const override { return stream_->IsNextLong(); }
+  Effort NextEffort() const override {
+    if (stream_) return stream_->NextEffort();
+    return is_trivial_ ? Effort::kTrivial : Effort::kShort;
+  }
 
   absl::StatusOr<std::optional<grpc::ByteBuffer>> Next(
       const std::function<bool()>& cancelled) override {
@@ -60,8 +74,20 @@ class Weights final : public Producer<grpc::ByteBuffer> {
   }
 
  private:
+  // For as many chunks as there may be at one time, or for all that it is.
+  absl::StatusOr<StreamMemory::Share> TakeMemory() {
+    StreamMemory& memory = workshop_.memory;
+    StreamMemory::Share share = memory.TryTake(
+        std::min(stream_->num_bytes(), workshop_.chunks_per_stream * workshop_.chunk_bytes));
+    if (share != nullptr) return share;
+    return Busy("the memory for chunks, " + std::to_string(memory.max_bytes()) +
+                    " bytes, is taken by other streams",
+                "max_stream_bytes", memory.max_bytes());
+  }
+
   const Workshop workshop_;
-  grpc::ByteBuffer request_;
+  grpc::ByteBuffer bytes_;  // of the request, until it is read
+  bool is_trivial_ = false;
   std::optional<ChunkStream> stream_;
 };
 
@@ -70,16 +96,17 @@ class PlanMessages final : public Producer<v1::PlanResponse> {
   PlanMessages(const Workshop& workshop, const v1::PlanRequest& request)
       : workshop_(workshop), request_(request) {}
 
-  absl::Status Start(const std::function<bool()>& cancelled) override {
+  absl::StatusOr<StreamMemory::Share> Start(const std::function<bool()>& cancelled) override {
     absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
     if (!status.ok()) return status;
     auto messages = workshop_.resolver.Plan(request_, cancelled);
     if (!messages.ok()) return messages.status();
     messages_ = *std::move(messages);
-    return absl::OkStatus();
+    is_resolved_ = true;
+    return nullptr;
   }
 
-  bool IsNextLong() const override { return false; }
+  Effort NextEffort() const override { return is_resolved_ ? Effort::kTrivial : Effort::kShort; }
 
   absl::StatusOr<std::optional<v1::PlanResponse>> Next(const std::function<bool()>&) override {
     if (next_ == messages_.size()) return std::nullopt;
@@ -89,6 +116,7 @@ class PlanMessages final : public Producer<v1::PlanResponse> {
  private:
   const Workshop workshop_;
   const v1::PlanRequest& request_;  // gRPC keeps it until the call is done
+  bool is_resolved_ = false;
   std::vector<v1::PlanResponse> messages_;
   std::size_t next_ = 0;
 };
@@ -109,17 +137,19 @@ class Summaries final : public Producer<v1::SummarizeResponse> {
   Summaries(const Workshop& workshop, const v1::SummarizeRequest& request)
       : workshop_(workshop), request_(request) {}
 
-  absl::Status Start(const std::function<bool()>& cancelled) override {
+  absl::StatusOr<StreamMemory::Share> Start(const std::function<bool()>& cancelled) override {
     absl::Status status = workshop_.resolver.CheckRequestBytes(request_.ByteSizeLong());
     if (!status.ok()) return status;
     absl::StatusOr<ResolvedSummary> resolved = workshop_.resolver.Resolve(request_, cancelled);
     if (!resolved.ok()) return resolved.status();
     resolved_ = *std::move(resolved);
-    return absl::OkStatus();
+    return nullptr;
   }
 
   // A whole selection goes into one message.
-  bool IsNextLong() const override { return next_ < resolved_.selections.size(); }
+  Effort NextEffort() const override {
+    return next_ < resolved_.selections.size() ? Effort::kLong : Effort::kShort;
+  }
 
   absl::StatusOr<std::optional<v1::SummarizeResponse>> Next(
       const std::function<bool()>& cancelled) override {

@@ -15,6 +15,7 @@
 #include "server/chunk_stream.h"
 #include "server/options.h"
 #include "server/request_resolver.h"
+#include "server/stream_memory.h"
 #include "server/stream_reactor.h"
 #include "weightinit/engine.h"
 #include "weightinit/v1/service.pb.h"
@@ -26,7 +27,9 @@ struct Workshop {
   const Engine& engine;
   RequestResolver& resolver;
   const std::shared_ptr<BufferPool>& buffers;
+  StreamMemory& memory;
   std::int64_t chunk_bytes;
+  std::int64_t chunks_per_stream;  // that one may hold at one time
 };
 
 // A chunk as a message of two slices, of which the second is the values where they were drawn.

@@ -4,16 +4,11 @@
 #include <utility>
 #include <variant>
 
+#include "server/refusals.h"
 #include "weightinit/status.h"
 
 namespace weightinit::server {
 namespace {
-
-std::string FlagOf(std::string_view limit) {
-  std::string flag = "--" + std::string(limit);
-  std::replace(flag.begin(), flag.end(), '_', '-');
-  return flag;
-}
 
 // The same status, with its fields below `prefix`: errors of a tensor that stands alone begin with
 // "tensor", wherever the request has it.
@@ -194,7 +189,7 @@ absl::Status RequestResolver::CheckLimits(const std::vector<PlannedSelection>& s
 
 absl::Status LimitExceeded(std::string_view name, std::int64_t value, std::int64_t requested,
                            std::string_view text) {
-  const std::string flag = FlagOf(name);
+  const std::string flag = FlagOf(std::string(name));
   return proto::WithDetails(FieldError(name,
                                        std::string(text) + ", more than " + std::to_string(value) +
                                            "; " + flag + " sets the limit",

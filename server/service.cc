@@ -7,6 +7,7 @@
 
 #include "proto/convert.h"
 #include "server/producers.h"
+#include "server/refusals.h"
 
 namespace weightinit::server {
 namespace {
@@ -14,26 +15,6 @@ namespace {
 // Buffers kept while idle: enough that streams which come and go find one, few enough that an idle
 // server is small.
 constexpr std::size_t kMaxIdleBuffers = 16;
-
-// When all streams are taken, the first to end frees one; asking much sooner only adds load.
-constexpr std::chrono::milliseconds kBusyRetryDelay{1000};
-
-absl::Status Busy(int max_streams) {
-  return proto::WithDetails(
-      absl::ResourceExhaustedError("all " + std::to_string(max_streams) +
-                                   " streams are taken; try again later, or raise --max-streams"),
-      {.reason = std::string(proto::kServerBusy),
-       .metadata = {{"limit", "max_streams"},
-                    {"value", std::to_string(max_streams)},
-                    {"flag", "--max-streams"}},
-       .retry_delay = kBusyRetryDelay});
-}
-
-absl::Status Draining() {
-  return proto::WithDetails(
-      absl::UnavailableError("this server is about to stop; another takes the call"),
-      {.reason = std::string(proto::kDraining), .metadata = {}, .retry_delay = kBusyRetryDelay});
-}
 
 void AddLimit(v1::GetCapabilitiesResponse& response, std::string_view name, std::int64_t value,
               std::string_view unit, std::string_view flag, std::string_view description) {
@@ -54,43 +35,49 @@ WeightInitService::WeightInitService(const ServerOptions& options, StreamObserve
       buffers_(BufferPool::Create(static_cast<std::size_t>(options.chunk_bytes), kMaxIdleBuffers)),
       resolver_(options),
       slots_(options.max_streams),
+      memory_(options.max_stream_bytes),
       pool_(engine_.threads()) {}
+
+Workshop WeightInitService::Shop() {
+  return {
+      engine_, resolver_, buffers_, memory_, options_.chunk_bytes, options_.chunks_per_stream()};
+}
 
 template <typename Message>
 grpc::ServerWriteReactor<Message>* WeightInitService::Stream(
     std::string_view call, std::unique_ptr<Producer<Message>> producer) {
   if (is_draining_.load()) return new RefusingReactor<Message>(Draining());
   StreamSlots::Slot slot = slots_.TryTake();
-  if (slot == nullptr) return new RefusingReactor<Message>(Busy(slots_.max()));
-  auto* reactor = new StreamReactor<Message>(pool_, std::move(producer), std::move(slot),
-                                             [this, call](const absl::Status& status) {
-                                               if (observer_) observer_(call, status);
-                                             });
+  if (slot == nullptr)
+    return new RefusingReactor<Message>(Busy(
+        "all " + std::to_string(slots_.max()) + " streams are taken", "max_streams", slots_.max()));
+  auto* reactor =
+      new StreamReactor<Message>(pool_, options_.chunks_ahead, std::move(producer), std::move(slot),
+                                 [this, call](const absl::Status& status) {
+                                   if (observer_) observer_(call, status);
+                                 });
   reactor->Begin();
   return reactor;
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeTensor(
     grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
-  const Workshop workshop{engine_, resolver_, buffers_, options_.chunk_bytes};
-  return Stream("InitializeTensor", MakeWeights<v1::InitializeTensorRequest>(workshop, *request));
+  return Stream("InitializeTensor", MakeWeights<v1::InitializeTensorRequest>(Shop(), *request));
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeModel(
     grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
-  const Workshop workshop{engine_, resolver_, buffers_, options_.chunk_bytes};
-  return Stream("InitializeModel", MakeWeights<v1::InitializeModelRequest>(workshop, *request));
+  return Stream("InitializeModel", MakeWeights<v1::InitializeModelRequest>(Shop(), *request));
 }
 
 grpc::ServerWriteReactor<v1::PlanResponse>* WeightInitService::Plan(
     grpc::CallbackServerContext*, const v1::PlanRequest* request) {
-  return Stream("Plan", MakePlan({engine_, resolver_, buffers_, options_.chunk_bytes}, *request));
+  return Stream("Plan", MakePlan(Shop(), *request));
 }
 
 grpc::ServerWriteReactor<v1::SummarizeResponse>* WeightInitService::Summarize(
     grpc::CallbackServerContext*, const v1::SummarizeRequest* request) {
-  return Stream("Summarize",
-                MakeSummaries({engine_, resolver_, buffers_, options_.chunk_bytes}, *request));
+  return Stream("Summarize", MakeSummaries(Shop(), *request));
 }
 
 grpc::ServerUnaryReactor* WeightInitService::GetCapabilities(
@@ -112,6 +99,8 @@ grpc::ServerUnaryReactor* WeightInitService::GetCapabilities(
         "Memory to make a matrix that any part needs whole: orthogonal, delta_orthogonal, sparse");
     AddLimit(*response, "max_streams", options_.max_streams, "streams", "--max-streams",
              "Streams at one time, over all connections");
+    AddLimit(*response, "max_stream_bytes", options_.max_stream_bytes, "bytes",
+             "--max-stream-bytes", "Memory for the chunks of all streams together");
     return absl::OkStatus();
   });
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();

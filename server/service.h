@@ -13,6 +13,7 @@
 #include "server/buffer_pool.h"
 #include "server/options.h"
 #include "server/request_resolver.h"
+#include "server/stream_memory.h"
 #include "server/stream_reactor.h"
 #include "server/stream_slots.h"
 #include "server/worker_pool.h"
@@ -20,6 +21,8 @@
 #include "weightinit/v1/service.grpc.pb.h"
 
 namespace weightinit::server {
+
+struct Workshop;
 
 // The two calls that send weights are raw: their answers are byte buffers, put together from a
 // small header and the values where they were drawn.
@@ -66,12 +69,15 @@ class WeightInitService final : public WeightInitServiceBase {
   grpc::ServerWriteReactor<Message>* Stream(std::string_view call,
                                             std::unique_ptr<Producer<Message>> producer);
 
+  Workshop Shop();
+
   const ServerOptions options_;
   const StreamObserver observer_;
   const Engine engine_;
   const std::shared_ptr<BufferPool> buffers_;
   RequestResolver resolver_;
   StreamSlots slots_;
+  StreamMemory memory_;
   std::atomic<bool> is_draining_{false};
   WorkerPool pool_;  // last: its threads use all of the above
 };

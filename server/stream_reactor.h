@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -15,7 +17,9 @@
 #include "grpcpp/support/server_callback.h"
 #include "proto/convert_status.h"
 #include "server/catch_all.h"
+#include "server/effort.h"
 #include "server/hand_over.h"
+#include "server/stream_memory.h"
 #include "server/stream_slots.h"
 #include "server/worker_pool.h"
 
@@ -30,23 +34,24 @@ class Producer {
   // Calls come one at a time. `cancelled` turns true when no one waits any more: then return
   // CANCELLED soon.
 
-  // Reads the request, on the pool. Called once, before anything else; after an error nothing
-  // follows.
-  virtual absl::Status Start(const std::function<bool()>& cancelled) = 0;
+  // Reads the request. Called once, before anything else; after an error nothing
+  // follows. Returns what the memory of its messages was promised, kept until the last has left;
+  // nullptr for small ones.
+  virtual absl::StatusOr<StreamMemory::Share> Start(const std::function<bool()>& cancelled) = 0;
 
-  // Whether the next message may take long to make, or wait for what another stream makes. Called
-  // on any thread.
-  virtual bool IsNextLong() const = 0;
+  // What the next call, of Start or Next, costs. Called on any thread.
+  virtual Effort NextEffort() const = 0;
 
-  // The next message, nullopt after the last. On the pool.
+  // The next message, nullopt after the last.
   virtual absl::StatusOr<std::optional<Message>> Next(const std::function<bool()>& cancelled) = 0;
 };
 
-// Writes what a producer makes. At most one message is being written and one more is ready or being
-// made, so that a slow reader holds two messages and stops the producer. A reader that is gone or
-// out of time stops it too, before its next message.
+// Writes what a producer makes. At most one message is being written and `ahead` more are ready or
+// being made, so that a slow reader stops the producer. A reader that is gone or out of time stops
+// it too, before its next message. Messages are made one by one, each a task of its own: streams
+// take turns on the pool, however far ahead they may run.
 //
-// Threads: gRPC calls OnWriteDone, OnCancel and OnDone, the pool calls Start and Make, in any order
+// Threads: gRPC calls OnWriteDone, OnCancel and OnDone, the pool calls Make, in any order
 // and at once. Every step locks, decides what follows from the state, and acts after unlocking.
 // Finish is called only while neither the pool nor a write holds this object, which OnDone then
 // deletes.
@@ -56,10 +61,11 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   // Told once, when the stream has ended.
   using Done = std::function<void(const absl::Status&)>;
 
-  // `pool` must outlive the stream.
-  StreamReactor(WorkerPool& pool, std::unique_ptr<Producer<Message>> producer,
+  // `pool` must outlive the stream. REQUIRES: ahead ≥ 1
+  StreamReactor(WorkerPool& pool, int ahead, std::unique_ptr<Producer<Message>> producer,
                 StreamSlots::Slot slot, Done done)
       : pool_(pool),
+        ahead_(static_cast<std::size_t>(ahead)),
         slot_(std::move(slot)),
         done_(std::move(done)),
         producer_(std::move(producer)) {}
@@ -96,7 +102,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     bool is_writing = false;
     bool is_exhausted = false;  // the producer has ended, well or not
     bool is_finished = false;
-    std::optional<Message> ready;
+    std::deque<Message> ready;
     absl::Status end;
   };
 
@@ -107,30 +113,31 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
       const std::lock_guard lock(mutex_);
       change(state_);
       if (cancelled_.load()) {
-        state_.ready.reset();
+        state_.ready.clear();
         state_.is_exhausted = true;
         if (state_.end.ok()) state_.end = absl::CancelledError("the caller is gone or out of time");
       }
-      if (!state_.is_writing && state_.ready) {
+      if (!state_.is_writing && !state_.ready.empty()) {
         write = state_.is_writing = true;
-        writing_ = std::move(state_.ready);
-        state_.ready.reset();
+        writing_ = std::move(state_.ready.front());
+        state_.ready.pop_front();
       }
-      if (!state_.is_making && !state_.ready && !state_.is_exhausted) {
+      if (!state_.is_making && state_.ready.size() < ahead_ && !state_.is_exhausted) {
         make = state_.is_making = true;
       }
-      if (state_.is_exhausted && !state_.ready && !state_.is_writing && !state_.is_making &&
+      if (state_.is_exhausted && state_.ready.empty() && !state_.is_writing && !state_.is_making &&
           !state_.is_finished) {
         finish = state_.is_finished = true;
         end_ = state_.end;
       }
     }
-    // Unless one of these is to be done, another thread may already be deleting this object.
+    // Unless one of these is to be done, another thread may already be deleting this object. First
+    // what others do meanwhile: to begin a write takes as long as to copy it to the socket.
+    if (make) MakeNext();
     if (write) {
       HandOver(this);
       this->StartWrite(&*writing_);
     }
-    if (make) PostNext();
     if (finish) {
       HandOver(this);
       this->Finish(proto::ToGrpcStatus(end_));
@@ -138,25 +145,32 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   }
 
   // REQUIRES: the caller has set is_making, and so owns the producer.
-  void PostNext() {
-    if (!is_started_) {
-      pool_.Post([this] { Start(); });
-    } else if (producer_->IsNextLong()) {
-      pool_.PostLong([this] { Make(); });
-    } else {
-      pool_.Post([this] { Make(); });
+  void MakeNext() {
+    switch (producer_->NextEffort()) {
+      case Effort::kTrivial:
+        // Comes back to Step, at most `ahead` deep. With more streams than threads all queue: one
+        // that can always be written to would never let the others have a turn.
+        if (slot_->taken() <= pool_.threads()) return Make();
+        [[fallthrough]];
+      case Effort::kShort:
+        return pool_.Post([this] { Make(); });
+      case Effort::kLong:
+        return pool_.PostLong([this] { Make(); });
     }
   }
 
+  void Make() { is_started_ ? Next() : Start(); }
+
   void Start() {
     is_started_ = true;
-    const absl::Status status =
+    absl::StatusOr<StreamMemory::Share> share =
         UnlessCancelled([this](const auto& cancelled) { return producer_->Start(cancelled); });
-    if (status.ok()) return PostNext();
-    Made(status);
+    if (!share.ok()) return Made(share.status());
+    share_ = *std::move(share);
+    MakeNext();
   }
 
-  void Make() {
+  void Next() {
     Made(UnlessCancelled([this](const auto& cancelled) { return producer_->Next(cancelled); }));
   }
 
@@ -176,12 +190,13 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
       } else if (!next->has_value()) {
         state.is_exhausted = true;
       } else {
-        state.ready = *std::move(next);
+        state.ready.push_back(**std::move(next));
       }
     });
   }
 
   WorkerPool& pool_;
+  const std::size_t ahead_;
   const StreamSlots::Slot slot_;
   const Done done_;
   std::atomic<bool> cancelled_{false};
@@ -191,6 +206,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   std::unique_ptr<Producer<Message>> producer_;  // belongs to whoever has set state_.is_making
   bool is_started_ = false;                      // likewise
+  StreamMemory::Share share_;                    // likewise
   std::optional<Message> writing_;               // belongs to gRPC while state_.is_writing
   absl::Status end_;                             // written before Finish, read after it
 };

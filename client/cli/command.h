@@ -28,6 +28,8 @@ std::unique_ptr<Command> MakeTensorCommand(CLI::App& app);
 std::unique_ptr<Command> MakeModelCommand(CLI::App& app);
 std::unique_ptr<Command> MakePlanCommand(CLI::App& app);
 std::unique_ptr<Command> MakeDigestCommand(CLI::App& app);
+std::unique_ptr<Command> MakeVerifyCommand(CLI::App& app);
+std::unique_ptr<Command> MakeDiffCommand(CLI::App& app);
 std::unique_ptr<Command> MakeManifestCommand(CLI::App& app);
 std::unique_ptr<Command> MakeMethodsCommand(CLI::App& app);
 std::unique_ptr<Command> MakeRecipesCommand(CLI::App& app);

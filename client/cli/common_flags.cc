@@ -12,14 +12,26 @@ namespace weightinit::client {
 void AddServerFlags(CLI::App& app, CommonFlags& flags) {
   const char* group = "Server";
   app.add_option("--server", flags.remote.target,
-                 "ask this server: host:port, dns:///name:port, unix:/path [default: in this "
-                 "process]")
+                 "ask this server: host:port, dns:///name:port, unix:/path, or replicas as in "
+                 "ipv4:1.2.3.4:50051,1.2.3.5:50051 [default: in this process]")
       ->type_name("TARGET")
       ->envname("WEIGHTINIT_SERVER")
       ->check(NonEmpty())
       ->group(group);
   AddNumber<double>(app, "--timeout", flags.timeout_seconds,
                     "give a call up after this long [default: never]", 0, 1e9)
+      ->type_name("SECONDS")
+      ->group(group);
+  AddNumber<int>(app, "--connections", flags.remote.connections,
+                 "fetch what is large over this many connections at once [default: 1 to 4, by size "
+                 "and processors]",
+                 1, 64)
+      ->type_name("N")
+      ->group(group);
+  AddNumber<double>(app, "--retry-for", flags.retry_for_seconds,
+                    "when a connection breaks, go on where it was if the server or a replica is "
+                    "back within this [default: 60]; 0: give up at once",
+                    0, 1e9)
       ->type_name("SECONDS")
       ->group(group);
   app.add_flag("--tls", flags.remote.tls, "encrypt; implied by the other --tls flags")

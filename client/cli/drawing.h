@@ -13,7 +13,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/backend.h"
+#include "client/cli/output_layout.h"
 #include "client/cli/session.h"
+#include "client/cli/shard.h"
 #include "client/cli/spec_flags.h"
 #include "nlohmann/json.hpp"
 #include "weightinit/dtype.h"
@@ -31,6 +33,8 @@ struct DrawnTensor {
   std::int64_t num_bytes = 0;  // likewise
   std::uint64_t digest = 0;
   std::uint64_t digest_weight = 0;  // in the model's digest
+  bool is_counted = true;           // there; otherwise as a part of another rank's shard, or as the
+                                    // tensor that this one is tied to
 };
 
 // What a digest is of. They are different numbers, and have different names everywhere.
@@ -46,23 +50,31 @@ std::string DigestName(DigestOfWhat what, std::string_view between);
 struct Drawn {
   std::vector<DrawnTensor> tensors;
   DigestOfWhat what = DigestOfWhat::kModel;
+  std::int64_t bytes_drawn = 0;  // less than num_bytes() where a broken run was continued
   double seconds = 0;
 
   std::int64_t num_bytes() const;
   std::uint64_t digest() const;
 };
 
-// Keys of a file's metadata that say which part of which tensor it holds.
-inline constexpr char kShapeKey[] = "weightinit.shape", kSliceKey[] = "weightinit.slice";
+// Keys of a file's metadata: of which rank it is; of which digest its own is a summand.
+inline constexpr char kRankKey[] = "weightinit.rank", kShardOfKey[] = "weightinit.shard_of";
 
-// Draws into `path` (see output.h). `single_tensor`: there is no recipe for people to know of.
-absl::StatusOr<Drawn> DrawInto(const std::string& path, const Model& model,
-                               std::span<const Selection> selections, bool single_tensor,
+struct DrawOptions {
+  bool single_tensor = false;  // there is no recipe for people to know of
+  Shard shard = {};            // what the selections are of the model
+  bool resumable = false;      // what breaks is continued by the next run
+};
+
+// Draws into a file, a directory or stdout. Safetensors files leave out tensors that are tied to
+// others that they hold.
+absl::StatusOr<Drawn> DrawInto(const OutputTarget& target, const Model& model,
+                               std::span<const Selection> asked, const DrawOptions& options,
                                Session& session);
 
 // Draws, describes and forgets; `take` gets every summary. Errors: as Backend::Summarize.
 absl::StatusOr<Drawn> DrawAndSummarize(
-    const Model& model, std::span<const Selection> selections, bool single_tensor,
+    const Model& model, std::span<const Selection> selections, const DrawOptions& options,
     int histogram_bins, Session& session,
     const std::function<void(const v1::SummarizeResponse&)>& take);
 

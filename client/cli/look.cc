@@ -24,16 +24,6 @@ std::string Name(v1::DType dtype) {
 
 std::string NameOf(const std::string& name) { return name.empty() ? "(no name)" : Printable(name); }
 
-std::string DistributionText(const v1::Distribution& distribution) {
-  std::string text = v1::Distribution::Kind_IsValid(distribution.kind())
-                         ? v1::Distribution::Kind_Name(distribution.kind())
-                         : std::to_string(distribution.kind());
-  for (const auto& number : distribution.numbers()) {
-    text += "  " + Printable(number.name()) + " " + Short(number.value());
-  }
-  return text;
-}
-
 // Expected beside measured.
 std::string Compared(const Terminal& terminal, std::string_view title, const std::string& expected,
                      const std::string& measured) {
@@ -68,6 +58,16 @@ std::string ShapeText(const google::protobuf::RepeatedField<std::int64_t>& shape
     text += (i == 0 ? "" : ", ") + std::to_string(shape.Get(i));
   }
   return text + "]";
+}
+
+std::string DistributionText(const v1::Distribution& distribution) {
+  std::string text = v1::Distribution::Kind_IsValid(distribution.kind())
+                         ? v1::Distribution::Kind_Name(distribution.kind())
+                         : std::to_string(distribution.kind());
+  for (const auto& number : distribution.numbers()) {
+    text += "  " + Printable(number.name()) + " " + Short(number.value());
+  }
+  return text;
 }
 
 std::string PlanText(const v1::TensorPlan& plan, const Terminal& terminal) {

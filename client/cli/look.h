@@ -22,6 +22,9 @@ std::vector<std::string> HistogramLines(std::span<const std::uint64_t> counts, s
 // "[256, 128]"
 std::string ShapeText(const google::protobuf::RepeatedField<std::int64_t>& shape);
 
+// "NORMAL  mean 0  std 0.02"
+std::string DistributionText(const v1::Distribution& distribution);
+
 // The plan of one tensor, a line each: initializer, fans, numbers, why, notes, warnings.
 std::string PlanText(const v1::TensorPlan& plan, const Terminal& terminal);
 

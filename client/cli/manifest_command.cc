@@ -2,7 +2,7 @@
 
 #include "client/cli/command.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/recipe_source.h"
+#include "client/formats/checkpoint.h"
 #include "client/printable.h"
 #include "nlohmann/json.hpp"
 
@@ -13,7 +13,9 @@ namespace {
 class ManifestCommand final : public Command {
  public:
   explicit ManifestCommand(CLI::App& app) {
-    app.add_option("checkpoint", path_, "a .safetensors file, or a directory of them")
+    app.add_option(
+           "checkpoint", path_,
+           "a .safetensors file, a directory of them, or an index (.safetensors.index.json)")
         ->type_name("FILE|DIR")
         ->required();
   }

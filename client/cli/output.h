@@ -1,16 +1,21 @@
-// Where drawn values go: a file by its extension, or stdout.
+// Where drawn values go: a file, a directory, or stdout.
 //
-//   auto output = Output::Create("w.npy", items, metadata, progress);
-//   status = backend.Read(model, selections, {}, (*output)->receiver(), stop);
-//   status = (*output)->Finish(metadata);
+//   auto output = Output::Create(target, items, blocks, metadata_of, …);
+//   // For each block that (*output)->done() lacks, in order if (*output)->in_order():
+//   status = (*output)->Write(item, byte_offset, bytes);
+//   status = (*output)->BlockDone(block, digest);
+//   status = (*output)->Finish(metadata_of);
 //
-// Files appear whole or not at all (client/formats/output_file.h). Memory does not grow with what
-// is written.
+// Files and directories appear whole or not at all. What is larger than a block is continued by a
+// later run, if it breaks (client/formats/staged_output.h); smaller files are simply drawn anew
+// (client/formats/output_file.h). Memory does not grow with what is written.
+//
+// Thread-safety: Write and BlockDone may be called from several threads at once, unless in_order().
 #ifndef WEIGHTINIT_CLIENT_CLI_OUTPUT_H_
 #define WEIGHTINIT_CLIENT_CLI_OUTPUT_H_
 
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,47 +23,50 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "client/backend.h"
-#include "client/cli/progress.h"
-#include "client/formats/output_file.h"
-#include "weightinit/dtype.h"
-#include "weightinit/shape.h"
+#include "client/cli/blocks.h"
+#include "client/cli/output_layout.h"
+#include "client/formats/journal.h"
 
 namespace weightinit::client {
 
-enum class OutputKind : std::uint8_t { kNpy, kSafetensors, kBin, kStdout };
-
-// By extension; "-" is stdout. Errors: usage, naming what exists.
-absl::StatusOr<OutputKind> OutputKindOf(const std::string& path);
-
-// One selection's values.
-struct OutputItem {
-  std::string name;
-  DType dtype = DType::kFloat32;
-  Shape shape;
-  std::int64_t num_bytes = 0;
+struct OutputRequest {
+  OutputTarget target;
+  std::vector<OutputItem> items = {};  // in the order of the selections
+  std::vector<Block> blocks = {};
+  // Of all that determines the values: what a broken run's output must have in common with this one
+  // to be continued. Empty: it is not to be continued.
+  std::string identity = {};
 };
 
 class Output {
  public:
-  // `items` in the order of the selections; `metadata` for formats that have room for it, with
-  // values of their final lengths, since it stands before the values. Errors: usage (several
-  // tensors in an .npy, raw bytes to a terminal); those of the file.
-  static absl::StatusOr<std::unique_ptr<Output>> Create(
-      const std::string& path, std::vector<OutputItem> items,
-      const std::map<std::string, std::string>& metadata, Progress& progress);
+  // `metadata_of` gives values of their final lengths, since they stand before the tensors. Errors:
+  // usage (raw bytes to a terminal); those of the formats and of the file.
+  static absl::StatusOr<std::unique_ptr<Output>> Create(OutputRequest request,
+                                                        const MetadataOf& metadata_of);
   virtual ~Output() = default;
 
-  virtual Receiver& receiver() = 0;
+  virtual bool in_order() const { return false; }
+  // Digests of blocks that earlier runs have left. As many as there are blocks.
+  const DoneBlocks& done() const { return done_; }
+  // For people, where there is something to say: that the run goes on where one broke off.
+  virtual std::string Note() const { return ""; }
 
-  // Writes the final metadata and makes the file visible.
-  virtual absl::Status Finish(const std::map<std::string, std::string>& metadata) = 0;
+  // `byte_offset` is one of the item's slice.
+  virtual absl::Status Write(std::size_t item, std::int64_t byte_offset,
+                             std::span<const std::byte> bytes) = 0;
+  virtual absl::Status BlockDone(std::size_t /*block*/, std::uint64_t /*digest*/) {
+    return absl::OkStatus();
+  }
 
-  // Of each selection, once it is done.
-  const std::vector<std::uint64_t>& digests() const { return digests_; }
+  // Writes the final heads and makes the files visible.
+  virtual absl::Status Finish(const MetadataOf& metadata_of) = 0;
+
+  // Stops before the end; says what was kept, for people, or nothing.
+  virtual std::string Leave() { return ""; }
 
  protected:
-  std::vector<std::uint64_t> digests_;
+  DoneBlocks done_;
 };
 
 }  // namespace weightinit::client

@@ -4,10 +4,9 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/look.h"
 #include "client/cli/message_json.h"
+#include "client/cli/plan_report.h"
 #include "client/cli/spec_flags.h"
-#include "client/cli/table.h"
 #include "client/printable.h"
-#include "re2/re2.h"
 
 namespace weightinit::client {
 namespace {
@@ -41,6 +40,7 @@ class PlanCommand final : public Command {
       }
       return answer.status();
     }
+    const std::vector<std::size_t> tensors_of_rules = TensorsOfRules(*answer, spec->recipe);
     if (answer->report.drawable()) {
       // --only picks by the names of the plan.
       absl::StatusOr<Model> model = spec_.Resolve(*spec);
@@ -55,8 +55,11 @@ class PlanCommand final : public Command {
       }
     } else if (session.flags().json) {
       session.Print(Json(*answer));
+    } else if (spec->single_tensor && answer->tensors.size() == 1) {
+      session.Print(TensorText(*answer, session.out()));
     } else {
-      session.Print(Text(*answer, spec->single_tensor, session.out()));
+      session.Print(PlanReportText(*answer, spec->recipe, tensors_of_rules,
+                                   spec_.SeedText(answer->report.seed()), session.out()));
     }
     if (answer->report.drawable()) return kExitDone;
     return spec_.Resolve(*spec).status();
@@ -80,58 +83,13 @@ class PlanCommand final : public Command {
     return JsonText({{"report", MessageJson(answer.report)}, {"page", MessageJson(page)}});
   }
 
-  std::string Text(const PlanAnswer& answer, bool single, const Terminal& terminal) const {
-    const v1::PlanReport& report = answer.report;
-    std::string text;
-    if (single && answer.tensors.size() == 1) {
-      text = PlanText(answer.tensors[0], terminal);
-    } else {
-      using Fit = Table::Fit;
-      Table table({{.title = "TENSOR", .fit = Fit::kShortenedInTheMiddle},
-                   {.title = "SHAPE"},
-                   {.title = "DTYPE"},
-                   {.title = "RULE"},
-                   {.title = "INITIALIZER",
-                    .fit = Fit::kShortened,
-                    .rank = 1,
-                    .moved = Table::Moved::kBelow},
-                   {.title = "MEAN", .align = Table::Align::kRight},
-                   {.title = "STD", .align = Table::Align::kRight},
-                   {.title = "WHY", .rank = 2, .moved = Table::Moved::kBelow}});
-      for (const v1::TensorPlan& tensor : answer.tensors) {
-        table.Add({tensor.name(), ShapeText(tensor.shape()), v1::DType_Name(tensor.dtype()),
-                   tensor.has_rule() ? std::to_string(tensor.rule()) : "own", tensor.initializer(),
-                   Short(tensor.expected_mean()), Short(tensor.expected_std()), tensor.why()});
-      }
-      text = table.Text(terminal);
-      for (const v1::TensorPlan& tensor : answer.tensors) {
-        for (const std::string& warning : tensor.warnings()) {
-          text +=
-              terminal.Yellow("warning:") + " " + Printable(tensor.name() + ": " + warning) + "\n";
-        }
-      }
-    }
-    for (const std::string& warning : report.warnings()) {
+  // Of a single tensor, all that there is to say.
+  std::string TensorText(const PlanAnswer& answer, const Terminal& terminal) const {
+    std::string text = PlanText(answer.tensors[0], terminal);
+    for (const std::string& warning : answer.report.warnings()) {
       text += terminal.Yellow("warning:") + " " + Printable(warning) + "\n";
     }
-    if (answer.tensors.size() < report.tensor_count()) {
-      text += WithCommas(answer.tensors.size()) + " of " + WithCommas(report.tensor_count()) +
-              " tensors shown; the whole recipe:\n";
-    }
-    text += WithCommas(report.tensor_count()) +
-            (report.tensor_count() == 1 ? " tensor, " : " tensors, ") +
-            WithCommas(report.element_count()) + " elements, " +
-            HumanBytes(static_cast<double>(report.byte_count())) + "; " +
-            Printable(report.generator()) + ", " + spec_.SeedText(report.seed()) + "\n";
-    if (report.skipped_size() > 0) {
-      text += WithCommas(static_cast<std::uint64_t>(report.skipped_size())) + " skipped by rules\n";
-    }
-    if (report.overlap_count() > 0) {
-      text +=
-          WithCommas(report.overlap_count()) + " tensors match several rules; the first one wins\n";
-    }
-    if (report.drawable()) text += "fingerprint " + Hex(report.fingerprint()) + "\n";
-    return text;
+    return text + PlanTotalsText(answer.report, spec_.SeedText(answer.report.seed()));
   }
 
   SpecFlags spec_{SpecFlags::Takes::kEither};

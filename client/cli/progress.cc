@@ -31,10 +31,11 @@ void WriteToStderr(const std::string& text) {
 
 }  // namespace
 
-std::string ProgressLine(std::int64_t done, std::int64_t total, double seconds, std::size_t width) {
+std::string ProgressLine(std::int64_t done, std::int64_t total, double seconds, std::size_t width,
+                         std::int64_t before) {
   const double share =
       total > 0 ? std::min(1.0, static_cast<double>(done) / static_cast<double>(total)) : 1;
-  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+  const double rate = seconds > 0 ? static_cast<double>(done - before) / seconds : 0;
   char percent[16];
   std::snprintf(percent, sizeof percent, "] %3.0f%%  ", 100 * share);
   std::string rest = percent + HumanBytes(static_cast<double>(done)) + " of " +
@@ -49,8 +50,11 @@ std::string ProgressLine(std::int64_t done, std::int64_t total, double seconds, 
   return Cut(line + rest, width);
 }
 
-Progress::Progress(std::int64_t total_bytes, bool shown)
-    : total_(total_bytes), start_(std::chrono::steady_clock::now()) {
+Progress::Progress(std::int64_t total_bytes, bool shown, std::int64_t before)
+    : total_(total_bytes),
+      before_(before),
+      start_(std::chrono::steady_clock::now()),
+      done_(before) {
   constexpr std::int64_t kLarge = 4'000'000;
   if (!shown) return;
   drawn_ = total_ >= kLarge;
@@ -63,7 +67,8 @@ Progress::~Progress() = default;  // the thread ends its line when it is stopped
 void Progress::Draw() const {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
   const std::size_t width = Terminal(STDERR_FILENO).width();  // windows change their size
-  WriteToStderr("\r\x1b[K" + ProgressLine(done_.load(), total_, seconds.count(), width - 1));
+  WriteToStderr("\r\x1b[K" +
+                ProgressLine(done_.load(), total_, seconds.count(), width - 1, before_));
 }
 
 void Progress::Show(const std::stop_token& stop) {

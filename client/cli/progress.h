@@ -22,11 +22,14 @@ namespace weightinit::client {
 
 // "[█████     ]  50%  1.2 GB of 2.4 GB  3.1 GB/s  1 s left", and without the time left at the end;
 // in at most `width` columns.
-std::string ProgressLine(std::int64_t done, std::int64_t total, double seconds, std::size_t width);
+// `before` of the bytes were there when the clock was started.
+std::string ProgressLine(std::int64_t done, std::int64_t total, double seconds, std::size_t width,
+                         std::int64_t before = 0);
 
 class Progress {
  public:
-  Progress(std::int64_t total_bytes, bool shown);
+  // `before`: bytes that need no work.
+  Progress(std::int64_t total_bytes, bool shown, std::int64_t before = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -37,9 +40,9 @@ class Progress {
   void Draw() const;
   void Show(const std::stop_token& stop);
 
-  const std::int64_t total_;
+  const std::int64_t total_, before_;
   const std::chrono::steady_clock::time_point start_;
-  std::atomic<std::int64_t> done_{0};
+  std::atomic<std::int64_t> done_;
   bool drawn_ = false;
   std::mutex mutex_;
   std::condition_variable_any wake_;

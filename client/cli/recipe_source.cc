@@ -1,50 +1,21 @@
 #include "client/cli/recipe_source.h"
 
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <filesystem>
-#include <map>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "client/cli/ready_recipes.h"
+#include "client/formats/checkpoint.h"
 #include "client/formats/nearest.h"
 
 namespace weightinit::client {
 
-bool IsSafetensorsName(const std::string& path) { return path.ends_with(".safetensors"); }
-
-absl::StatusOr<std::vector<CheckpointFile>> OpenCheckpoint(const std::string& path) {
-  std::vector<std::string> paths;
+bool IsCheckpoint(const std::string& recipe) {
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
-    for (std::filesystem::directory_iterator at(path, error), end; !error && at != end;
-         at.increment(error)) {
-      if (IsSafetensorsName(at->path().string())) paths.push_back(at->path().string());
-    }
-    if (error) return absl::ErrnoToStatus(error.value(), path);
-    if (paths.empty()) return absl::NotFoundError(path + ": holds no .safetensors file");
-    std::sort(paths.begin(), paths.end());
-  } else {
-    paths = {path};
-  }
-  std::vector<CheckpointFile> files;
-  std::map<std::string, std::string> file_of;  // by the name of a tensor
-  for (std::string& file : paths) {
-    absl::StatusOr<SafetensorsHeader> header = ReadSafetensorsHeader(file);
-    if (!header.ok()) return header.status();
-    for (const SafetensorsTensor& tensor : header->tensors) {
-      const auto [first, inserted] = file_of.emplace(tensor.name, file);
-      if (!inserted) {
-        return absl::InvalidArgumentError(
-            "tensor '" + tensor.name + "' stands in two files: " + first->second + " and " + file);
-      }
-    }
-    files.push_back({std::move(file), *std::move(header)});
-  }
-  return files;
+  return IsCheckpointName(recipe) ||
+         (std::filesystem::is_directory(recipe, error) && FindReadyRecipe(recipe) == nullptr);
 }
 
 absl::StatusOr<RecipeFile> OpenRecipe(const std::string& recipe) {
@@ -54,7 +25,7 @@ absl::StatusOr<RecipeFile> OpenRecipe(const std::string& recipe) {
   const bool exists = std::filesystem::exists(recipe, error);
   const ReadyRecipe* ready = FindReadyRecipe(recipe);
   if (exists && !(directory && ready != nullptr)) {
-    if (!directory && !IsSafetensorsName(recipe)) return LoadRecipeFile(recipe);
+    if (!IsCheckpoint(recipe)) return LoadRecipeFile(recipe);
     absl::StatusOr<std::vector<CheckpointFile>> files = OpenCheckpoint(recipe);
     if (!files.ok()) return files.status();
     RecipeFile manifest;
@@ -74,6 +45,29 @@ absl::StatusOr<RecipeFile> OpenRecipe(const std::string& recipe) {
   for (const ReadyRecipe& known : ReadyRecipes()) names.push_back(known.name);
   return absl::NotFoundError("'" + recipe + "' is neither a file nor a ready recipe" +
                              Hint(recipe, names));
+}
+
+absl::StatusOr<LoadedRecipe> LoadRecipe(const std::string& recipe, const std::string& rules) {
+  absl::StatusOr<RecipeFile> file = OpenRecipe(recipe);
+  if (!file.ok()) return file.status();
+  LoadedRecipe loaded{std::move(file->recipe),
+                      {.tensors = file->document, .rules = file->document}};
+  if (!rules.empty()) {
+    absl::StatusOr<RecipeFile> others = OpenRecipe(rules);
+    if (!others.ok()) return others.status();
+    // The tensors from one file, all else from the other. A manifest's own default type belongs to
+    // its tensors.
+    if (file->keys.contains("default_dtype")) {
+      for (TensorSpec& tensor : loaded.recipe.tensors) {
+        if (!tensor.dtype.has_value()) tensor.dtype = loaded.recipe.default_dtype;
+      }
+    }
+    others->recipe.tensors = std::move(loaded.recipe.tensors);
+    loaded.recipe = std::move(others->recipe);
+    loaded.origin.rules = others->document;
+  }
+  loaded.origin.rules_in_file = loaded.recipe.rules.size();
+  return loaded;
 }
 
 }  // namespace weightinit::client

@@ -1,15 +1,14 @@
-// What RECIPE on the command line stands for: a file, a ready recipe, or a checkpoint's header.
+// What RECIPE on the command line stands for: a file, a ready recipe, or the headers of a
+// checkpoint.
 //
 // Thread-safety: pure functions.
 #ifndef WEIGHTINIT_CLIENT_CLI_RECIPE_SOURCE_H_
 #define WEIGHTINIT_CLIENT_CLI_RECIPE_SOURCE_H_
 
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/formats/recipe_file.h"
-#include "client/formats/safetensors.h"
 
 namespace weightinit::client {
 
@@ -17,15 +16,18 @@ namespace weightinit::client {
 // those of the file.
 absl::StatusOr<RecipeFile> OpenRecipe(const std::string& recipe);
 
-bool IsSafetensorsName(const std::string& path);
-
-// The headers of a checkpoint: one file, or every .safetensors file of a directory, by name.
-// Errors: those of the files; INVALID_ARGUMENT for a tensor that stands in two of them.
-struct CheckpointFile {
-  std::string path;
-  SafetensorsHeader header;
+// A recipe whose tensors and rules may come from two files.
+struct LoadedRecipe {
+  Recipe recipe;
+  RecipeOrigin origin;
 };
-absl::StatusOr<std::vector<CheckpointFile>> OpenCheckpoint(const std::string& path);
+
+// The recipe; where `rules` is not empty, with all but the tensors from there. Errors: as
+// OpenRecipe.
+absl::StatusOr<LoadedRecipe> LoadRecipe(const std::string& recipe, const std::string& rules);
+
+// Whether it stands for a checkpoint: by its name, or as a directory that is no ready recipe.
+bool IsCheckpoint(const std::string& recipe);
 
 }  // namespace weightinit::client
 

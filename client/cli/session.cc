@@ -49,9 +49,13 @@ absl::Status Session::CheckFlags() const {
   }
   const bool tls = remote.tls || !remote.ca_file.empty() || !remote.cert_file.empty() ||
                    !remote.key_file.empty() || !remote.server_name.empty();
-  if (!tls && flags_.timeout_seconds == 0) return absl::OkStatus();
-  return UsageError(std::string(tls ? "--tls and its kin go" : "--timeout goes") +
-                    " with --server HOST:PORT (or WEIGHTINIT_SERVER)");
+  const char* flag = nullptr;
+  if (tls) flag = "--tls and its kin go";
+  if (flags_.timeout_seconds != 0) flag = "--timeout goes";
+  if (remote.connections != 0) flag = "--connections goes";
+  if (flags_.retry_for_seconds.has_value()) flag = "--retry-for goes";
+  if (flag == nullptr) return absl::OkStatus();
+  return UsageError(std::string(flag) + " with --server HOST:PORT (or WEIGHTINIT_SERVER)");
 }
 
 absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
@@ -61,10 +65,15 @@ absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
     return std::make_unique<LocalBackend>(options, flags_.max_matrix_bytes);
   }
   RemoteOptions remote = flags_.remote;
-  if (flags_.timeout_seconds > 0) {
-    remote.timeout =
-        std::chrono::milliseconds(static_cast<std::int64_t>(flags_.timeout_seconds * 1000));
-  }
+  const auto milliseconds = [](double seconds) {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  };
+  if (flags_.timeout_seconds > 0) remote.timeout = milliseconds(flags_.timeout_seconds);
+  if (flags_.retry_for_seconds) remote.retry_for = milliseconds(*flags_.retry_for_seconds);
+  remote.on_break = [this](const absl::Status& status) {
+    if (show_progress()) Note("\r\x1b[K");  // in the place of the bar, which comes back below
+    Warn(std::string(status.message()) + "; trying again");
+  };
   return RemoteBackend::Create(remote);
 }
 

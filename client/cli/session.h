@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -21,8 +22,9 @@ namespace weightinit::client {
 
 // Flags that all commands have.
 struct CommonFlags {
-  RemoteOptions remote;  // an empty target: in this process
-  double timeout_seconds = 0;
+  RemoteOptions remote;                     // an empty target: in this process
+  double timeout_seconds = 0;               // 0: none
+  std::optional<double> retry_for_seconds;  // by default RemoteOptions'
   int threads = 0;
   std::int64_t max_matrix_bytes = Limits{}.max_matrix_bytes;  // in this process
   bool json = false, quiet = false;

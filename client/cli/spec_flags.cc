@@ -3,6 +3,7 @@
 #include <CLI/App.hpp>
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -63,8 +64,9 @@ absl::Status WithFlagNames(const absl::Status& status) {
 
 void SpecFlags::AddTo(CLI::App& app, const std::string& recipe_help) {
   if (takes_ != Takes::kTensor) {
-    auto* recipe = app.add_option("recipe", recipe_, recipe_help)->type_name("RECIPE");
-    if (takes_ == Takes::kRecipe) recipe->required();
+    const char* name = takes_ == Takes::kRecipeFlag ? "--recipe" : "recipe";
+    auto* recipe = app.add_option(name, recipe_, recipe_help)->type_name("RECIPE");
+    if (takes_ != Takes::kEither) recipe->required();
     app.add_option("--rules", rules_,
                    "take rules, seed and generator from this recipe, and the tensors from RECIPE")
         ->type_name("FILE")
@@ -95,6 +97,8 @@ void SpecFlags::AddTo(CLI::App& app, const std::string& recipe_help) {
                "of the one that --only leaves")
       ->type_name("SLICE");
 
+  if (takes_ != Takes::kTensor) AddShardTo(app);
+
   const char* geometry = "Fan geometry";
   app.add_option("--layout", layout_, "out_in: (out, in, k…) as torch; in_out: (k…, in, out)")
       ->type_name("LAYOUT")
@@ -109,10 +113,46 @@ void SpecFlags::AddTo(CLI::App& app, const std::string& recipe_help) {
       ->group(geometry);
   AddNumber<double>(app, "--fan-in", fan_in_, "the input fan itself")->group(geometry);
   AddNumber<double>(app, "--fan-out", fan_out_, "the output fan itself")->group(geometry);
-  if (takes_ != Takes::kRecipe) AddTensorTo(app);
+  if (takes_ == Takes::kTensor || takes_ == Takes::kEither) AddTensorTo(app);
   for (const CLI::Option* option : app.get_options()) {
     if (!option->get_positional()) options_.push_back(option);
   }
+}
+
+void SpecFlags::AddShardTo(CLI::App& app) {
+  const char* group = "The part of one rank";
+  const auto add = [&](const std::string& flag, auto& target, bool& given, const char* help,
+                       auto least, auto most) {
+    const auto take = [&target, &given, flag, least, most](const std::string& text) {
+      const auto number = ParseNumber(flag, text, least, most);
+      if (!number.ok()) throw CLI::ValidationError(std::string(number.status().message()));
+      target = *number;
+      given = true;
+    };
+    app.add_option_function<std::string>(flag, take, help)->type_name("N")->group(group);
+  };
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  add("--rank", shard_.rank, has_rank_,
+      "the rank, from 0: its chunk of every tensor, as torch.chunk (FSDP2, DTensor's Shard) cuts; "
+      "tensors without that dimension are whole",
+      std::int64_t{0}, kMost);
+  add("--world-size", shard_.world_size, has_world_size_, "how many ranks there are",
+      std::int64_t{1}, kMost);
+  add("--dim", shard_.dim, has_dim_,
+      "the dimension that is cut, negative from the end [default: 0]", -kMaxRank, kMaxRank - 1);
+}
+
+absl::Status SpecFlags::CheckShard() const {
+  if (!has_rank_ && !has_world_size_ && !has_dim_) return absl::OkStatus();
+  if (!has_rank_ || !has_world_size_) {
+    return UsageError("--rank R and --world-size W go together, as in --rank 0 --world-size 8");
+  }
+  if (shard_.rank >= shard_.world_size) {
+    return UsageError("--rank: " + std::to_string(shard_.rank) + " is not below --world-size " +
+                      std::to_string(shard_.world_size));
+  }
+  if (!slice_.empty()) return UsageError("--slice and --rank: only one of them can say the part");
+  return absl::OkStatus();
 }
 
 void SpecFlags::AddTensorTo(CLI::App& app) {
@@ -141,6 +181,7 @@ absl::Status SpecFlags::CheckRecipeAlone() const {
 }
 
 absl::StatusOr<Spec> SpecFlags::Load() const {
+  if (absl::Status status = CheckShard(); !status.ok()) return status;
   if (takes_ == Takes::kTensor && !shape_.has_value()) {
     return UsageError("--shape is missing, as in --shape 256,128");
   }
@@ -186,26 +227,11 @@ absl::StatusOr<Spec> SpecFlags::LoadRecipe() const {
   if (!name_.empty() || draw_name_.has_value() || subsequence_.has_value()) {
     return UsageError("--name, --draw-name and --subsequence go with --shape alone");
   }
-  absl::StatusOr<RecipeFile> file = OpenRecipe(recipe_);
-  if (!file.ok()) return file.status();
+  absl::StatusOr<LoadedRecipe> loaded = client::LoadRecipe(recipe_, rules_);
+  if (!loaded.ok()) return loaded.status();
   Spec spec;
-  spec.recipe = std::move(file->recipe);
-  spec.origin = {.tensors = file->document, .rules = file->document};
-  if (!rules_.empty()) {
-    absl::StatusOr<RecipeFile> rules = OpenRecipe(rules_);
-    if (!rules.ok()) return rules.status();
-    // The tensors from one file, all else from the other. A manifest's own default type belongs to
-    // its tensors.
-    if (file->keys.contains("default_dtype")) {
-      for (TensorSpec& tensor : spec.recipe.tensors) {
-        if (!tensor.dtype.has_value()) tensor.dtype = spec.recipe.default_dtype;
-      }
-    }
-    rules->recipe.tensors = std::move(spec.recipe.tensors);
-    spec.recipe = std::move(rules->recipe);
-    spec.origin.rules = rules->document;
-  }
-  spec.origin.rules_in_file = spec.recipe.rules.size();
+  spec.recipe = std::move(loaded->recipe);
+  spec.origin = std::move(loaded->origin);
 
   absl::StatusOr<std::optional<FanGeometry>> fan = Fan();
   if (!fan.ok()) return fan.status();
@@ -292,24 +318,41 @@ absl::StatusOr<Model> SpecFlags::Resolve(const Spec& spec) const {
   return Model{spec.recipe, *std::move(plan)};
 }
 
-absl::StatusOr<std::vector<Selection>> SpecFlags::Select(const Model& model) const {
+absl::StatusOr<std::vector<Selection>> SpecFlags::SelectByName(const Model& model) const {
   std::vector<Selection> selections;
-  if (!only_.empty()) {
-    const RE2 regex(only_, RE2::Quiet);
-    if (!regex.ok()) return UsageError("--only: " + regex.error());
-    bool part = false;  // of some name
-    for (const TensorPlan& tensor : model.plan.tensors) {
-      if (RE2::FullMatch(tensor.name, regex)) selections.push_back({.name = tensor.name});
-      part = part || RE2::PartialMatch(tensor.name, regex);
-    }
+  if (only_.empty()) return selections;
+  const RE2 regex(only_, RE2::Quiet);
+  if (!regex.ok()) return UsageError("--only: " + regex.error());
+  bool part = false;  // of some name
+  for (const TensorPlan& tensor : model.plan.tensors) {
+    if (RE2::FullMatch(tensor.name, regex)) selections.push_back({.name = tensor.name});
+    part = part || RE2::PartialMatch(tensor.name, regex);
+  }
+  if (selections.empty()) {
+    return absl::NotFoundError("--only: '" + only_ + "' matches the whole name of no tensor" +
+                               (part ? "; try '.*(" + only_ + ").*'" : ""));
+  }
+  return selections;
+}
+
+absl::StatusOr<std::vector<Selection>> SpecFlags::Select(const Model& model) const {
+  absl::StatusOr<std::vector<Selection>> chosen = SelectByName(model);
+  if (!chosen.ok()) return chosen;
+  std::vector<Selection>& selections = *chosen;
+  const std::vector<TensorPlan>& tensors = model.plan.tensors;
+  if (has_rank_) {
     if (selections.empty()) {
-      return absl::NotFoundError("--only: '" + only_ + "' matches the whole name of no tensor" +
-                                 (part ? "; try '.*(" + only_ + ").*'" : ""));
+      for (const TensorPlan& tensor : tensors) selections.emplace_back().name = tensor.name;
     }
+    std::size_t next = 0;
+    for (Selection& selection : selections) {
+      while (tensors[next].name != selection.name) ++next;  // both in recipe order
+      selection.slice = SliceOf(tensors[next].shape, shard_);
+    }
+    return selections;
   }
   if (slice_.empty()) return selections;
 
-  const std::vector<TensorPlan>& tensors = model.plan.tensors;
   if (selections.empty() && tensors.size() == 1) selections.push_back({.name = tensors[0].name});
   if (selections.size() != 1) {
     const std::size_t count = selections.empty() ? tensors.size() : selections.size();

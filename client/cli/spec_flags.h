@@ -1,8 +1,9 @@
 // The flags that say what is drawn: one tensor, or a recipe.
 //
 //   tensor --shape 256,128 --init … [--name …]
-//   model  RECIPE [--rules FILE] [--init …] [--only REGEX]
+//   model  RECIPE [--rules FILE] [--init …] [--only REGEX] [--rank R --world-size W --dim D]
 //   plan, digest: either
+//   verify FILE --recipe RECIPE …
 #ifndef WEIGHTINIT_CLIENT_CLI_SPEC_FLAGS_H_
 #define WEIGHTINIT_CLIENT_CLI_SPEC_FLAGS_H_
 
@@ -15,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "client/backend.h"
 #include "client/cli/init_flags.h"
+#include "client/cli/shard.h"
 #include "client/formats/recipe_file.h"
 #include "weightinit/recipe.h"
 #include "weightinit/selection.h"
@@ -35,7 +37,7 @@ struct Spec {
 
 class SpecFlags {
  public:
-  enum class Takes { kTensor, kRecipe, kEither };
+  enum class Takes { kTensor, kRecipe, kEither, kRecipeFlag };
 
   explicit SpecFlags(Takes takes) : takes_(takes) {}
 
@@ -54,15 +56,24 @@ class SpecFlags {
   // Load and Resolve; errors name file and line.
   absl::StatusOr<Model> Resolve(const Spec& spec) const;
 
-  // What --only and --slice select; empty: everything. Errors: usage, NOT_FOUND, those of
+  // What --only, --slice and --rank select; empty: everything. Errors: usage, NOT_FOUND, those of
   // ParseSlice.
   absl::StatusOr<std::vector<Selection>> Select(const Model& model) const;
+
+  // What --rank and its kin say; by default of one rank.
+  const Shard& shard() const { return shard_; }
+  bool has_only() const { return !only_.empty(); }
+  // Whether a part of the tensors was asked for.
+  bool has_part() const { return !slice_.empty() || has_rank_; }
 
   // "seed 0 (the default)"
   std::string SeedText(std::uint64_t seed) const;
 
  private:
   void AddTensorTo(CLI::App& app);
+  void AddShardTo(CLI::App& app);
+  absl::Status CheckShard() const;
+  absl::StatusOr<std::vector<Selection>> SelectByName(const Model& model) const;
   absl::StatusOr<Spec> LoadTensor() const;
   absl::StatusOr<Spec> LoadRecipe() const;
   absl::Status ApplyCommon(Recipe& recipe) const;
@@ -78,6 +89,8 @@ class SpecFlags {
   std::string layout_, in_axes_, out_axes_, batch_axes_;
   std::optional<double> fan_in_, fan_out_;
   bool transposed_ = false;
+  Shard shard_;
+  bool has_rank_ = false, has_world_size_ = false, has_dim_ = false;
   std::vector<const CLI::Option*> options_;  // all of the above but RECIPE
 };
 

@@ -6,7 +6,7 @@
 #include "client/cli/flag_value.h"
 #include "client/cli/look.h"
 #include "client/cli/message_json.h"
-#include "client/cli/output.h"
+#include "client/cli/output_layout.h"
 #include "client/cli/spec_flags.h"
 
 namespace weightinit::client {
@@ -32,15 +32,14 @@ class TensorCommand final : public Command {
     if (!model.ok()) return model.status();
     absl::StatusOr<std::vector<Selection>> selections = spec_.Select(*model);
     if (!selections.ok()) return selections.status();
-    if (!output_.empty()) {
-      const absl::StatusOr<OutputKind> kind = OutputKindOf(output_);
-      if (!kind.ok()) return kind.status();
-      if (*kind == OutputKind::kSafetensors && model->plan.tensors[0].name.empty()) {
-        return UsageError("--name is missing: it is what -o " + output_ + " finds the tensor by");
-      }
+    if (output_.empty()) return Look(session, *model, *selections);
+    absl::StatusOr<OutputTarget> target = ParseOutputTarget(output_, "", "");
+    if (!target.ok()) return target.status();
+    if (target->is_directory()) return UsageError("-o " + output_ + ": is a directory");
+    if (target->kind == OutputKind::kSafetensors && model->plan.tensors[0].name.empty()) {
+      return UsageError("--name is missing: it is what -o " + output_ + " finds the tensor by");
     }
-    return output_.empty() ? Look(session, *model, *selections)
-                           : Write(session, *model, *selections);
+    return Write(session, *target, *model, *selections);
   }
 
  private:
@@ -48,7 +47,7 @@ class TensorCommand final : public Command {
                            const std::vector<Selection>& selections) {
     std::string text;  // printed when the progress bar is done
     absl::StatusOr<Drawn> drawn =
-        DrawAndSummarize(model, selections, /*single_tensor=*/true, kLookBins, session,
+        DrawAndSummarize(model, selections, {.single_tensor = true}, kLookBins, session,
                          [&](const v1::SummarizeResponse& summary) {
                            text += session.flags().json ? JsonText(MessageJson(summary))
                                                         : LookText(summary, session.out());
@@ -59,11 +58,11 @@ class TensorCommand final : public Command {
     return kExitDone;
   }
 
-  absl::StatusOr<int> Write(Session& session, const Model& model,
+  absl::StatusOr<int> Write(Session& session, const OutputTarget& target, const Model& model,
                             const std::vector<Selection>& selections) {
     for (const std::string& warning : model.plan.tensors[0].warnings) session.Warn(warning);
     absl::StatusOr<Drawn> drawn =
-        DrawInto(output_, model, selections, /*single_tensor=*/true, session);
+        DrawInto(target, model, selections, {.single_tensor = true}, session);
     if (!drawn.ok()) return drawn.status();
     if (session.flags().json) {
       session.Print(JsonText(DrawnJson(*drawn, output_, TensorsJson(*drawn), model.plan)));

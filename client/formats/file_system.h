@@ -18,10 +18,16 @@ class FileSystem {
   virtual int Open(const char* path, int flags, mode_t mode);
   virtual int OpenAt(int directory, const char* name, int flags, mode_t mode);
   virtual int StatAt(int directory, const char* name, struct stat* info, int flags);
+  virtual int MkDirAt(int directory, const char* name, mode_t mode);
   virtual ssize_t PWrite(int fd, const void* data, std::size_t size, off_t offset);
+  virtual int FAllocate(int fd, off_t size);  // of the whole file
+  virtual int FTruncate(int fd, off_t size);
   virtual int FSync(int fd);
+  virtual int FDataSync(int fd);
+  virtual int SyncFs(int fd);
   virtual int RenameAt(int directory, const char* from, const char* to);
   virtual int UnlinkAt(int directory, const char* name);
+  virtual int RmDirAt(int directory, const char* name);
   virtual int FChMod(int fd, mode_t mode);
   virtual int Close(int fd);
 };

@@ -78,7 +78,7 @@ class TiledFill {
   std::vector<int> MissingOf(std::int64_t task) const {
     std::vector<int> missing;
     Cut(task, [&](const DrawBox& box) {
-      if (box.draw == Tile::kZeros || sources_.count(box.draw) > 0) return;
+      if (box.draw == Tile::kZeros || sources_.contains(box.draw)) return;
       if (std::find(missing.begin(), missing.end(), box.draw) == missing.end())
         missing.push_back(box.draw);
     });

@@ -413,10 +413,12 @@ absl::StatusOr<ViewParts> TakerApart::Of(const Transpose& transpose, const View&
   }
   if (parts->tied_to.has_value()) {
     std::vector<std::size_t> tied_axes;
+    tied_axes.reserve(axes.size());
     for (const std::size_t axis : axes) tied_axes.push_back(parts->tied_axes[axis]);
     parts->tied_axes = std::move(tied_axes);
   }
   std::vector<std::string> names;
+  names.reserve(axes.size());
   for (const std::size_t axis : axes) names.push_back(std::to_string(axis));
   const std::string of = parts->text.empty() ? "" : " of " + parts->text;
   parts->text = "transpose(" + Join(names, ", ") + ")" + of;

@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "weightinit/plan.h"
+#include "weightinit/fans.h"
+#include "weightinit/initializer.h"
+#include "weightinit/layout.h"
+#include "weightinit/shape.h"
 #include "weightinit/view.h"
 
 namespace weightinit {

@@ -1,6 +1,7 @@
 // The plan as canonical text, whose SHA-256 is the fingerprint.
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/text.h"
@@ -45,8 +46,10 @@ std::string ShapeText(const Shape& shape) {
 std::string TilesText(const ModelPlan& plan, const TensorPlan& tensor, const TiledLayout& layout,
                       TruncationCache& cache) {
   std::string text = "\n  layout tiles";
-  for (int k = 0; k < tensor.num_draws; ++k) {
-    const Draw& draw = plan.draws[static_cast<std::size_t>(tensor.first_draw + k)];
+  const std::span<const Draw> draws = std::span(plan.draws)
+                                          .subspan(static_cast<std::size_t>(tensor.first_draw),
+                                                   static_cast<std::size_t>(tensor.num_draws));
+  for (const Draw& draw : draws) {
     absl::StrAppend(&text, "\n  shape", ShapeText(draw.shape), "\n  draw ",
                     DrawText(plan.generator, draw, cache));
   }

@@ -220,7 +220,7 @@ absl::Status Resolver::CheckSubsequences() const {
   struct Key {
     std::uint64_t seed, subsequence;
     std::size_t draw;
-    auto operator<=>(const Key&) const = default;
+    auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): finds a 0 in it
   };
   std::vector<Key> keys;
   keys.reserve(plan_.draws.size());

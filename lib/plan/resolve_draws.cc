@@ -32,7 +32,8 @@ bool UsesFanOut(const Initializer& init) {
 
 // The matrices that torch keeps one above the other in a weight of this name and module.
 int PackedMatricesOf(const TensorSpec& spec) {
-  const std::string_view name = std::string_view(spec.name).substr(spec.name.rfind('.') + 1);
+  std::string_view name = spec.name;
+  name.remove_prefix(spec.name.rfind('.') + 1);
   const bool packed = name.starts_with("weight_ih") || name.starts_with("weight_hh") ||
                       name.starts_with("in_proj_weight");
   return packed ? PackedMatricesOfModule(spec.module) : 1;

@@ -33,6 +33,7 @@ std::string WithoutNumbers(std::string_view name) {
 
 std::string Quoted(const std::vector<std::string>& names) {
   std::vector<std::string> quoted;
+  quoted.reserve(names.size());
   for (const std::string& name : names) quoted.push_back(Quote(name));
   return Join(quoted, ", ");
 }

@@ -139,7 +139,10 @@ absl::StatusOr<RuleMatcher::Made> RuleMatcher::MakeFor(const std::string& canoni
       values.push_back(*value);
     }
     auto scale = scale_->Evaluate(values);
-    if (!scale.ok()) return error(std::string(scale.status().message()));
+    if (!scale.ok()) {
+      const std::string why(scale.status().message());
+      return error(why);
+    }
     made.scale = *scale;
   }
   if (rewrites_) {

@@ -190,7 +190,7 @@ class Scanner {
       at_ = text_.find('(', at_) + 1;
       return Open(/*function=*/true);
     }
-    if (constants.count(name) > 0) return absl::OkStatus();
+    if (constants.contains(name)) return absl::OkStatus();
     const auto group = std::find(groups.begin(), groups.end(), name);
     if (group == groups.end()) return Unknown(name, constants, groups);
     const auto index = static_cast<std::size_t>(group - groups.begin());
@@ -296,7 +296,7 @@ absl::StatusOr<ScaleExpression> ScaleExpression::Create(std::string_view text,
                                                         std::span<const std::string> groups,
                                                         std::string_view field) {
   for (const std::string& group : groups) {
-    if (constants.count(group) > 0)
+    if (constants.contains(group))
       return FieldError(
           field, Quote(group) + " is a constant and a named group too; allowed: distinct names");
   }

@@ -34,6 +34,9 @@ class RefusalTest(harness.TestCase):
                 self.assertRefused(2, f"{flag}: '{text}' is not a whole number", *TENSOR, flag, text)
         self.assertRefused(2, "--timeout: 'soon' is not a number", *TENSOR, "--timeout", "soon")
         self.assertRefused(2, "--wait: '-1' is not a number", "status", "--wait", "-1")
+        self.assertRefused(2, "--retry-for: '-1' is not a number", *TENSOR, "--retry-for", "-1")
+        for text in ("0", "65", "many"):
+            self.assertRefused(2, f"--connections: '{text}' is not a whole number", *TENSOR, "--connections", text)
 
     def test_an_empty_value_is_a_mistake(self):
         for arguments in (
@@ -80,7 +83,14 @@ class RefusalTest(harness.TestCase):
         self.assertNotIn("fan.", result.err)
 
     def test_flags_of_a_server_want_one(self):
-        for flags in (("--timeout", "1"), ("--tls",), ("--tls-ca", "ca.pem"), ("--tls-server-name", "x")):
+        for flags in (
+            ("--timeout", "1"),
+            ("--connections", "2"),
+            ("--retry-for", "60"),
+            ("--tls",),
+            ("--tls-ca", "ca.pem"),
+            ("--tls-server-name", "x"),
+        ):
             with self.subTest(flags=flags):
                 self.assertRefused(2, "--server", *TENSOR, *flags)
         for command in ("manifest", "recipes"):

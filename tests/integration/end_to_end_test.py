@@ -7,7 +7,7 @@ import os
 
 import harness
 import wire
-from harness import cli, read
+from harness import cli, read, safetensors_of
 from wire import np
 
 SEED = 42
@@ -36,19 +36,6 @@ INITIALIZERS = {
 FLOATS = ("float32", "bfloat16", "float16", "float64", "float8_e4m3fn", "float8_e5m2")
 INTEGERS = ("int64", "int32", "uint8", "bool")
 INTEGER_METHODS = ("zeros", "ones", "constant")
-
-
-def safetensors_of(path):
-    """Header and {name: bytes} of a .safetensors file, read by hand."""
-    data = read(path)
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    values = {}
-    for name, entry in header.items():
-        if name != "__metadata__":
-            begin, end = entry["data_offsets"]
-            values[name] = data[8 + length + begin : 8 + length + end]
-    return header, values
 
 
 class EndToEndTest(harness.TestCase):

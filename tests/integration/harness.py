@@ -6,6 +6,7 @@ process that is started here ends with its test, also when the test fails or is 
 
 import contextlib
 import importlib
+import json
 import os
 import re
 import resource
@@ -295,6 +296,27 @@ class TestCase(unittest.TestCase):
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def journaled_blocks(target):
+    """Blocks of a file that is being written that its journal promises: a file of that size says nothing."""
+    try:
+        return read(target + ".journal").count(b"\n") - 1
+    except FileNotFoundError:
+        return 0
+
+
+def safetensors_of(path):
+    """Header and {name: bytes} of a .safetensors file, read by hand."""
+    data = read(path)
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    values = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            values[name] = data[8 + length + begin : 8 + length + end]
+    return header, values
 
 
 def wait_until(condition, what, timeout=PATIENCE, every=0.01):

@@ -328,7 +328,7 @@ class BrokenRunTest(harness.TestCase):
 
     def test_a_server_that_is_killed_is_exit_3_and_no_file(self):
         server = self.server()
-        client = self.begin("--server", server.address)
+        client = self.begin("--server", server.address, "--retry-for", "0")
         server.signal(signal.SIGKILL)
         self.assertEqual(client.wait(), 3, client.text)
         self.assertRegex(client.text, r"^weightinit: the connection broke after [1-9]\d* bytes")
@@ -338,7 +338,7 @@ class BrokenRunTest(harness.TestCase):
 
     def test_a_server_that_stops_within_its_grace_is_exit_3_and_no_file(self):
         server = self.server("--shutdown-grace", "300ms")
-        client = self.begin("--server", server.address)
+        client = self.begin("--server", server.address, "--retry-for", "0")
         server.signal(signal.SIGTERM)
         self.assertEqual(client.wait(), 3, client.text)
         self.assertEqual(len(client.lines), 1, client.text)
@@ -399,7 +399,7 @@ class BrokenRunTest(harness.TestCase):
         check("deadline")
         cli("tensor", "--shape", "3", "--init", "normal(std=-1)", "-o", self.target, expect=1)
         check("refused")
-        client = self.begin("--server", server.address)
+        client = self.begin("--server", server.address, "--retry-for", "0")
         server.kill()
         self.assertEqual(client.wait(), 3)
         check("server killed")

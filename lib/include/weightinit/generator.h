@@ -58,6 +58,7 @@ WEIGHTINIT_EXPORT absl::StatusOr<TorchCpu::Variant> ParseTorchVariant(std::strin
 
 struct TorchVersion {
   int major = 2, minor = 11;
+  // NOLINTNEXTLINE(modernize-use-nullptr): finds a 0 in it
   friend auto operator<=>(const TorchVersion&, const TorchVersion&) = default;
 };
 

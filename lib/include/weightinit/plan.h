@@ -25,6 +25,7 @@
 #include "weightinit/export.h"
 #include "weightinit/fans.h"
 #include "weightinit/initializer.h"
+#include "weightinit/layout.h"
 #include "weightinit/recipe.h"
 #include "weightinit/shape.h"
 
@@ -101,30 +102,6 @@ struct Draw {
 
 // Whether a matrix must be made whole for any part of it, by the draw's generator.
 WEIGHTINIT_EXPORT bool IsMadeWhole(const Draw& draw);
-
-// How a tensor is made of draws.
-struct IdentityLayout {
-  int draw = 0;  // index into ModelPlan::draws
-};
-// A box of a tensor that one draw fills: the element at x, start[d] ≤ x[d] < start[d] + size[d], is
-// the draw's element base + Σ_d (x[d] − start[d])·stride[d].
-struct Tile {
-  struct Dim {
-    std::int64_t start = 0, size = 0;
-    std::int64_t stride = 0;  // in elements of the draw, ≥ 0
-    friend bool operator==(const Dim&, const Dim&) = default;
-  };
-  static constexpr int kZeros = -1;
-  int draw = kZeros;  // index into ModelPlan::draws; kZeros: all elements are +0
-  std::int64_t base = 0;
-  std::vector<Dim> dims;  // the tensor's
-  friend bool operator==(const Tile&, const Tile&) = default;
-};
-// What a view came to: disjoint tiles that cover the tensor, ascending by the start in dimension 0.
-struct TiledLayout {
-  std::vector<Tile> tiles;
-};
-using Layout = std::variant<IdentityLayout, TiledLayout>;
 
 // What the values of a tensor are expected to show.
 struct Expected {

@@ -22,7 +22,7 @@ inline float ExactFma(float a, float b, float c) {
   const double part = sum - product;
   const double error = (product - (sum - part)) + (addend - part);
   auto bits = std::bit_cast<std::uint64_t>(sum);
-  if (error != 0 && (bits & 1) == 0) bits += (error > 0) == (sum > 0) ? 1 : std::uint64_t(-1);
+  if (error != 0 && (bits & 1) == 0) bits += (error > 0) == (sum > 0) ? 1 : ~std::uint64_t{0};
   return static_cast<float>(std::bit_cast<double>(bits));
 }
 

@@ -29,24 +29,26 @@ Value Horner(const Value (&highest_last)[n], Value z, bool fused) {
 // calc_erfinv of aten/src/ATen/native/Math.h: Giles' two ranges and two steps of Newton.
 template <class Value>
 Value ErfInv(Value y, bool fused) {
-  constexpr Value a[] = {Value(0.886226899), Value(-1.645349621), Value(0.914624893),
-                         Value(-0.140543331)};
-  constexpr Value b[] = {Value(1), Value(-2.118377725), Value(1.442710462), Value(-0.329097515),
-                         Value(0.012229801)};
-  constexpr Value c[] = {Value(-1.970840454), Value(-1.624906493), Value(3.429567803),
-                         Value(1.641345311)};
-  constexpr Value d[] = {Value(1), Value(3.543889200), Value(1.637067800)};
+  constexpr Value a[] = {static_cast<Value>(0.886226899), static_cast<Value>(-1.645349621),
+                         static_cast<Value>(0.914624893), static_cast<Value>(-0.140543331)};
+  constexpr Value b[] = {static_cast<Value>(1), static_cast<Value>(-2.118377725),
+                         static_cast<Value>(1.442710462), static_cast<Value>(-0.329097515),
+                         static_cast<Value>(0.012229801)};
+  constexpr Value c[] = {static_cast<Value>(-1.970840454), static_cast<Value>(-1.624906493),
+                         static_cast<Value>(3.429567803), static_cast<Value>(1.641345311)};
+  constexpr Value d[] = {static_cast<Value>(1), static_cast<Value>(3.543889200),
+                         static_cast<Value>(1.637067800)};
   const Value magnitude = std::abs(y);
   if (magnitude == 1) return std::copysign(std::numeric_limits<Value>::infinity(), y);
   Value x;
-  if (magnitude <= Value(0.7)) {
+  if (magnitude <= static_cast<Value>(0.7)) {
     const Value z = y * y;
     x = y * Horner(a, z, fused) / Horner(b, z, fused);
   } else {
     const Value z = std::sqrt(-std::log((1 - magnitude) / 2));
     x = std::copysign(Horner(c, z, fused), y) / Horner(d, z, fused);
   }
-  const Value slope = Value(2) / std::sqrt(std::numbers::pi_v<Value>);
+  const Value slope = static_cast<Value>(2) / std::sqrt(std::numbers::pi_v<Value>);
   for (int step = 0; step < 2; ++step) x = x - (std::erf(x) - y) / (slope * std::exp(-x * x));
   return x;
 }

@@ -9,75 +9,26 @@
 #include <vector>
 
 #include "client/local_backend.h"
-#include "client/slice_digest.h"
 #include "proto/convert.h"
+#include "tests/unit/client/testing.h"
 #include "weightinit/engine.h"
-#include "weightinit/sink.h"
 
 namespace weightinit::client {
 namespace {
 
 using ::testing::HasSubstr;
 
-Selection Select(const std::string& name, Slice slice = {}) {
-  Selection selection;
-  selection.name = name;
-  selection.slice = std::move(slice);
-  return selection;
-}
-
-class Collector final : public Receiver {
- public:
-  bool in_order() const override { return ordered; }
-  absl::Status Take(std::size_t selection, std::int64_t byte_offset,
-                    std::span<const std::byte> bytes) override {
-    if (!error.ok()) return error;
-    if (values.size() <= selection) values.resize(selection + 1);
-    std::string& text = values[selection];
-    const auto end = static_cast<std::size_t>(byte_offset) + bytes.size();
-    if (text.size() < end) text.resize(end);
-    text.replace(static_cast<std::size_t>(byte_offset), bytes.size(),
-                 reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    return absl::OkStatus();
-  }
-  absl::Status Done(std::size_t, std::uint64_t digest) override {
-    digests.push_back(digest);
-    return absl::OkStatus();
-  }
-
-  bool ordered = true;
-  absl::Status error;
-  std::vector<std::string> values;
-  std::vector<std::uint64_t> digests;
-};
-
 // A model of two tensors, and what an honest server sends for two selections of it.
 class ChunkReceiverTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    TensorSpec a, b;
-    a.name = "a";
-    a.shape = {8, 6};
-    a.init = Normal{};
-    b.name = "b";
-    b.shape = {5};
-    b.dtype = DType::kFloat64;
-    b.init = Uniform{};
-    recipe_.tensors = {a, b};
-    absl::StatusOr<ModelPlan> plan = Resolve(recipe_);
-    ASSERT_TRUE(plan.ok()) << plan.status();
-    plan_ = *std::move(plan);
+    model_ = ModelOf({Tensor("a", {8, 6}), Tensor("b", {5}, Uniform(), DType::kFloat64)});
     selections_ = {Select("a", Box{{{2, 3, 2}, {1, 4, {}}}}), Select("b")};
     absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(plan_, selections_);
     ASSERT_TRUE(bound.ok()) << bound.status();
     bound_ = *std::move(bound);
-    const Engine engine;
     for (std::size_t i = 0; i < bound_.size(); ++i) {
-      std::string values(static_cast<std::size_t>(bound_[i].num_bytes()), '\0');
-      BytesSink bytes(std::as_writable_bytes(std::span(values)), bound_[i].dtype);
-      DigestSink digest;
-      TeeSink both({&bytes, &digest});
-      ASSERT_TRUE(engine.Fill(plan_, bound_[i], both).ok());
+      const auto [values, digest] = Draw(plan_, bound_[i]);
       const std::size_t half = values.size() / 16 * 8;
       v1::WeightChunk first, last;
       first.set_selection(static_cast<std::uint32_t>(i));
@@ -86,7 +37,7 @@ class ChunkReceiverTest : public ::testing::Test {
       last.set_selection(static_cast<std::uint32_t>(i));
       last.set_byte_offset(half);
       last.set_values(values.substr(half));
-      last.mutable_trailer()->set_digest(digest.digest());
+      last.mutable_trailer()->set_digest(digest);
       honest_.push_back(first);
       honest_.push_back(last);
       values_.push_back(values);
@@ -96,17 +47,21 @@ class ChunkReceiverTest : public ::testing::Test {
   absl::Status Receive(const std::vector<v1::WeightChunk>& chunks, bool digest = true) {
     ChunkReceiver receiver(plan_, bound_, digest, collector_);
     for (const v1::WeightChunk& chunk : chunks) {
-      if (absl::Status status = receiver.Take(chunk); !status.ok()) return status;
+      grpc::ByteBuffer message = InSlices(chunk.SerializeAsString(), slice_bytes_);
+      const absl::StatusOr<ChunkMessage> parsed = ParseChunk(message);
+      if (!parsed.ok()) return parsed.status();
+      if (absl::Status status = receiver.Take(*parsed); !status.ok()) return status;
     }
     return receiver.Finish();
   }
 
-  Recipe recipe_;
-  ModelPlan plan_;
+  Model model_;
+  const ModelPlan& plan_ = model_.plan;
   std::vector<Selection> selections_;
   std::vector<BoundSelection> bound_;
   std::vector<v1::WeightChunk> honest_;
   std::vector<std::string> values_;
+  std::size_t slice_bytes_ = 1 << 20;
   Collector collector_;
 };
 
@@ -115,6 +70,29 @@ TEST_F(ChunkReceiverTest, AnHonestServerIsTaken) {
   EXPECT_EQ(collector_.values, values_);
   ASSERT_EQ(collector_.digests.size(), 2u);
   EXPECT_EQ(collector_.digests[0], honest_[1].trailer().digest());
+}
+
+TEST_F(ChunkReceiverTest, SlicesMayCutAnything) {
+  for (slice_bytes_ = 1; slice_bytes_ < 200; ++slice_bytes_) {
+    collector_.values.clear();
+    const absl::Status status = Receive(honest_);
+    EXPECT_TRUE(status.ok()) << slice_bytes_ << ": " << status;
+    EXPECT_EQ(collector_.values, values_) << slice_bytes_;
+  }
+}
+
+TEST_F(ChunkReceiverTest, SaysHowFarItCame) {
+  ChunkReceiver receiver(plan_, bound_, /*digest=*/true, collector_);
+  EXPECT_EQ(receiver.elements_taken(), 0);
+  const std::int64_t halves[] = {6, 0, 2, 0};  // of 12 float32 and 5 float64
+  for (std::size_t i = 0; i < honest_.size(); ++i) {
+    grpc::ByteBuffer message = InSlices(honest_[i].SerializeAsString(), 7);
+    ASSERT_TRUE(receiver.Take(*ParseChunk(message)).ok());
+    EXPECT_EQ(receiver.selections_done(), (i + 1) / 2);
+    EXPECT_EQ(receiver.elements_taken(), halves[i]);
+    const BoundSelection& current = bound_[i / 2];
+    EXPECT_EQ(receiver.digest(), Draw(plan_, Part(current, 0, halves[i])).digest);
+  }
 }
 
 TEST_F(ChunkReceiverTest, EveryLieIsFound) {
@@ -208,50 +186,23 @@ TEST_F(ChunkReceiverTest, ErrorsOfTheReceiverEndTheRead) {
   EXPECT_EQ(Receive(honest_).message(), "full");
 }
 
-TEST_F(ChunkReceiverTest, DigestOfSlicesInAnyChunks) {
-  const char* const slices[] = {":,:", "2:8:2,1:5", "::3,0", "7:8,5:6", "1:3", "flat:5:40:3"};
-  const Engine engine;
-  for (const char* text : slices) {
-    const absl::StatusOr<Slice> slice = ParseSlice(text, plan_.tensors[0].shape);
-    ASSERT_TRUE(slice.ok()) << slice.status();
-    const BoundSelection selection = *Bind(plan_, Select("a", *slice), "s");
-    std::vector<std::byte> bytes(static_cast<std::size_t>(selection.num_bytes()));
-    BytesSink sink(bytes, selection.dtype);
-    DigestSink expected;
-    TeeSink both({&sink, &expected});
-    ASSERT_TRUE(engine.Fill(plan_, selection, both).ok());
-    const SliceDigest digest(selection);
-    for (std::int64_t step = 1; step <= selection.count; ++step) {
-      std::uint64_t sum = 0;
-      for (std::int64_t at = 0; at < selection.count; at += step) {
-        const auto size = static_cast<std::size_t>(4 * std::min(step, selection.count - at));
-        sum += digest.Of(at, std::span(bytes).subspan(static_cast<std::size_t>(4 * at), size));
-      }
-      EXPECT_EQ(sum, expected.digest()) << text << " " << step;
-    }
-  }
-}
-
 TEST_F(ChunkReceiverTest, ThisProcessGivesTheSameInAnyOrder) {
   LocalBackend backend(EngineOptions{.threads = 2});
   for (const bool ordered : {false, true}) {
     Collector collector;
     collector.ordered = ordered;
-    const Model model{recipe_, plan_};
-    ASSERT_TRUE(backend.Read(model, selections_, {}, collector, {}).ok());
+    ASSERT_TRUE(backend.Read(model_, selections_, {}, collector, {}).ok());
     EXPECT_EQ(collector.values, values_);
     EXPECT_EQ(collector.digests[0], honest_[1].trailer().digest());
     EXPECT_EQ(collector.digests[1], honest_[3].trailer().digest());
     collector.error = absl::ResourceExhaustedError("full");
-    EXPECT_EQ(backend.Read(model, selections_, {}, collector, {}).message(), "full");
+    EXPECT_EQ(backend.Read(model_, selections_, {}, collector, {}).message(), "full");
   }
 }
 
 TEST_F(ChunkReceiverTest, AStoppedReadIsCancelled) {
   LocalBackend backend(EngineOptions{.threads = 2});
-  TensorSpec& large = recipe_.tensors[0];
-  large.shape = {4096, 4096};
-  const Model model{recipe_, *Resolve(recipe_)};
+  const Model model = ModelOf({Tensor("large", {4096, 4096})});
   std::stop_source stop;
   stop.request_stop();
   Collector collector;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -15,6 +16,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace weightinit::client {
@@ -104,6 +106,30 @@ TEST_F(OutputFileTest, Whole) {
   const mode_t mask = ::umask(0);
   ::umask(mask);
   EXPECT_EQ(info.st_mode & 0777, 0644 & ~mask);
+}
+
+TEST_F(OutputFileTest, SeveralThreadsMayWriteAtOnce) {
+  constexpr std::size_t kThreads = 4, kPieces = 500, kPieceBytes = 1000;
+  std::string text(kThreads * kPieces * kPieceBytes, '\0');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * i >> 7);
+  const std::unique_ptr<OutputFile> file = OutputFile::Create(target_).value();
+  std::atomic<int> failures{0};
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (std::size_t piece = thread; piece < kThreads * kPieces; piece += kThreads) {
+          const auto bytes =
+              std::as_bytes(std::span(text)).subspan(piece * kPieceBytes, kPieceBytes);
+          const auto offset = static_cast<std::int64_t>(piece * kPieceBytes);
+          if (!file->Write(bytes, offset).ok()) ++failures;
+        }
+      });
+    }
+  }
+  ASSERT_EQ(failures, 0);
+  ASSERT_TRUE(file->Commit().ok());
+  EXPECT_TRUE(Content(target_) == text);
 }
 
 TEST_F(OutputFileTest, AFileThatIsReplacedKeepsItsPermissions) {

@@ -50,9 +50,30 @@ TEST_F(ChunkStreamTest, OnlyWhatIsMadeWholeMayTakeLong) {
   const std::vector<BoundSelection> all = SelectAll(*plan);
   ChunkStream stream = Stream({{plan, all[0]}, {plan, all[1]}});
   for (const bool is_long : {false, true, false}) {
-    EXPECT_EQ(stream.IsNextLong(), is_long);
+    EXPECT_EQ(stream.NextEffort() == Effort::kLong, is_long);
     EXPECT_TRUE(stream.Next({}).ok());
   }
+}
+
+TEST_F(ChunkStreamTest, SmallChunksAndThoseThatAreThereAreTrivial) {
+  constexpr std::int64_t kLarge = 64 << 10;
+  const auto plan = PlanOf({Tensor("small", {5}), Tensor("large", {kLarge / 2}),
+                            Tensor("one", {kLarge / 2}, Constant{.value = 3})});
+  const auto efforts = [&](proto::Check check) {
+    std::vector<PlannedSelection> selections;
+    for (const BoundSelection& one : SelectAll(*plan)) selections.push_back({plan, one});
+    ChunkStream stream(engine_, BufferPool::Create(kLarge, 4), kLarge, selections, check);
+    std::vector<Effort> seen;
+    do seen.push_back(stream.NextEffort());
+    while (stream.Next({}).value().has_value());
+    return seen;
+  };
+  constexpr Effort kTrivial = Effort::kTrivial, kShort = Effort::kShort;
+  EXPECT_EQ(efforts({}), (std::vector{kTrivial, kShort, kShort, kShort, kTrivial, kTrivial}));
+  EXPECT_EQ(efforts({.digest = true, .sha256 = false}),
+            (std::vector{kTrivial, kShort, kShort, kShort, kShort, kTrivial}));
+  EXPECT_EQ(efforts({.digest = false, .sha256 = true}),
+            (std::vector{kShort, kShort, kShort, kShort, kShort, kTrivial}));
 }
 
 TEST_F(ChunkStreamTest, ChunksAreTheWholeInOrder) {
@@ -151,6 +172,35 @@ TEST_F(ChunkStreamTest, ChunkSizeChangesNoBit) {
       for (const Chunk& chunk : All(stream)) bytes += Bytes(chunk);
       EXPECT_EQ(bytes, expected) << chunk_bytes;
     }
+  }
+}
+
+TEST_F(ChunkStreamTest, AChunkOfOneValueIsDrawnOnce) {
+  const auto plan =
+      PlanOf({Tensor("c", {2500}, Constant{.value = 3}), Tensor("z", {2500}, Zeros())});
+  const std::vector<BoundSelection> all = SelectAll(*plan);
+  for (const bool digest : {false, true}) {
+    ChunkStream stream =
+        Stream({{plan, all[0]}, {plan, all[1]}}, {.digest = digest, .sha256 = true});
+    EXPECT_EQ(stream.num_bytes(), 20'000);
+    const std::vector<Chunk> chunks = All(stream);
+    ASSERT_EQ(chunks.size(), 6u);
+    for (const std::size_t first : {0u, 3u}) {
+      std::string bytes;
+      for (std::size_t i = first; i < first + 3; ++i) {
+        bytes += Bytes(chunks[i]);
+        // A digest depends on where a value stands, so that each chunk is looked at.
+        EXPECT_EQ(chunks[i].values.bytes().data() == chunks[first].values.bytes().data(),
+                  !digest || i == first);
+      }
+      const BoundSelection& selection = all[first / 3];
+      EXPECT_EQ(bytes, Drawn(engine_, *plan, selection));
+      EXPECT_EQ(chunks[first + 2].trailer->sha256(), Sha256(bytes));
+      if (digest) {
+        EXPECT_EQ(chunks[first + 2].trailer->digest(), DigestOfDrawn(engine_, *plan, selection));
+      }
+    }
+    EXPECT_NE(chunks[0].values.bytes().data(), chunks[3].values.bytes().data());
   }
 }
 

@@ -80,12 +80,16 @@ TEST(Options, EveryFlagIsRead) {
                                          "3",
                                          "--chunk-bytes",
                                          "256KiB",
+                                         "--chunks-ahead",
+                                         "3",
                                          "--cache-bytes",
                                          "0",
                                          "--recipe-cache-bytes",
                                          "1MB",
                                          "--max-streams",
                                          "7",
+                                         "--max-stream-bytes",
+                                         "5MiB",
                                          "--max-request-bytes",
                                          "2MiB",
                                          "--max-response-bytes",
@@ -103,9 +107,11 @@ TEST(Options, EveryFlagIsRead) {
   EXPECT_EQ(options.listen, (std::vector<std::string>{"0.0.0.0:0", "unix:/run/w.sock"}));
   EXPECT_EQ(options.threads, 3);
   EXPECT_EQ(options.chunk_bytes, 256 << 10);
+  EXPECT_EQ(options.chunks_ahead, 3);
   EXPECT_EQ(options.cache_bytes, 0);
   EXPECT_EQ(options.recipe_cache_bytes, 1'000'000);
   EXPECT_EQ(options.max_streams, 7);
+  EXPECT_EQ(options.max_stream_bytes, 5 << 20);
   EXPECT_EQ(options.max_request_bytes, 2 << 20);
   EXPECT_EQ(options.limits.max_response_bytes, std::int64_t{1} << 40);
   EXPECT_EQ(options.limits.max_matrix_bytes, 5);
@@ -122,6 +128,23 @@ TEST(Options, ChunkSizesEndWhereTheySay) {
        {"61440", "2101248", "65537", "0", "-1", "1x", "", "1e6", "9999999999TiB"}) {
     EXPECT_EQ(Exit({"--chunk-bytes", bad}).exit_code, 2) << bad;
   }
+}
+
+TEST(Options, MemoryIsEnoughForOneStream) {
+  const std::vector<std::string> small = {"--chunk-bytes", "64KiB", "--chunks-ahead", "2"};
+  const auto with = [&small](const char* bytes) {
+    std::vector<std::string> arguments = small;
+    arguments.insert(arguments.end(), {"--max-stream-bytes", bytes});
+    return arguments;
+  };
+  EXPECT_EQ(Options(with("256KiB")).max_stream_bytes, 256 << 10);
+  const ExitNow exit = Exit(with("262143"));
+  EXPECT_EQ(exit.exit_code, 2);
+  EXPECT_NE(exit.text.find("--max-stream-bytes"), std::string::npos) << exit.text;
+  // The default is enough for as many streams as there may be.
+  const ServerOptions defaults;
+  EXPECT_GE(defaults.max_stream_bytes,
+            defaults.max_streams * defaults.chunks_per_stream() * defaults.chunk_bytes);
 }
 
 TEST(Options, MistakesExitWith2AndSayWhich) {
@@ -182,9 +205,10 @@ TEST(Options, HelpNamesEveryFlagWithItsVariable) {
   const ExitNow help = Exit({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   for (const char* flag :
-       {"--listen", "--threads", "--chunk-bytes", "--cache-bytes", "--recipe-cache-bytes",
-        "--max-streams", "--max-request-bytes", "--max-response-bytes", "--max-matrix-bytes",
-        "--drain-delay", "--shutdown-grace", "--log-format", "--log-level", "--config"}) {
+       {"--listen", "--threads", "--chunk-bytes", "--chunks-ahead", "--cache-bytes",
+        "--recipe-cache-bytes", "--max-streams", "--max-stream-bytes", "--max-request-bytes",
+        "--max-response-bytes", "--max-matrix-bytes", "--drain-delay", "--shutdown-grace",
+        "--log-format", "--log-level", "--config"}) {
     EXPECT_NE(help.text.find(flag), std::string::npos) << flag;
     std::string variable = "WEIGHTINIT_" + std::string(flag + 2);
     for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));

@@ -206,7 +206,7 @@ TEST_F(ServiceTest, CapabilitiesNameLimitsWithTheirFlags) {
   EXPECT_EQ(response.chunk_bytes(), std::uint64_t{1} << 20);
   EXPECT_EQ(response.threads(), 2u);
   for (const auto& limit : response.limits()) EXPECT_EQ(limit.flag().find("--max-"), 0u);
-  EXPECT_EQ(response.limits_size(), 4);
+  EXPECT_EQ(response.limits_size(), 5);
 }
 
 TEST_F(ServiceTest, AnswersOnEveryAddress) {
@@ -240,11 +240,13 @@ TEST_F(ServiceTest, GarbageIsInvalid) {
   const ServerOptions options;
   RequestResolver resolver{options};
   const auto buffers = BufferPool::Create(1 << 20, 1);
-  const Workshop workshop{engine_, resolver, buffers, 1 << 20};
+  StreamMemory memory(1 << 20);
+  const Workshop workshop{engine_, resolver, buffers, memory, 1 << 20, 3};
   const grpc::Slice garbage("\xff\xff\xff");
   const auto producer =
       MakeWeights<v1::InitializeTensorRequest>(workshop, grpc::ByteBuffer(&garbage, 1));
-  EXPECT_EQ(producer->Start([] { return false; }).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(producer->Start([] { return false; }).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(ServiceTest, LargeRequestsAreRefusedByName) {
@@ -290,6 +292,48 @@ TEST_F(ServiceTest, StreamsAreLimitedTogether) {
   EXPECT_EQ(first->Finish().error_code(), grpc::StatusCode::CANCELLED);
   ASSERT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
   EXPECT_TRUE(Call(Request(1)).status.ok());
+}
+
+TEST_F(ServiceTest, MemoryForChunksIsLimited) {
+  options_.chunk_bytes = 64 << 10;
+  options_.max_stream_bytes = options_.chunks_per_stream() * options_.chunk_bytes;  // one stream's
+  Start();
+  const std::int64_t small = options_.chunk_bytes / 8;  // elements
+  grpc::ClientContext context;
+  const auto first = stub_->InitializeTensor(&context, Request(kTebi / 8));
+  v1::WeightChunk chunk;
+  ASSERT_TRUE(first->Read(&chunk));
+
+  const absl::Status busy = Call(Request(small)).status;
+  EXPECT_EQ(busy.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_NE(busy.message().find("--max-stream-bytes"), absl::string_view::npos) << busy;
+  const proto::ErrorDetails details = proto::DetailsOf(busy);
+  EXPECT_EQ(details.reason, "SERVER_BUSY");
+  EXPECT_EQ(details.metadata.at("flag"), "--max-stream-bytes");
+  EXPECT_TRUE(details.retry_delay.has_value());
+  // What holds no chunks takes no part in it.
+  v1::PlanRequest plan;
+  *plan.mutable_recipe()->add_tensors() = Request(1).tensor();
+  grpc::ClientContext beside;
+  v1::PlanResponse report;
+  EXPECT_TRUE(stub_->Plan(&beside, plan)->Read(&report));
+
+  context.TryCancel();
+  first->Finish();
+  ASSERT_TRUE(Eventually([&] { return Call(Request(small)).status.ok(); }));
+  // Small answers take what they are: more than one fits, at one time or not.
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(Call(Request(small)).status.ok());
+}
+
+TEST_F(ServiceTest, AnyNumberOfChunksAheadChangesNoBit) {
+  const auto plan = ResolveTensor(Tensor("w", {300'000}), 0);
+  const std::string expected = Drawn(engine_, *plan, SelectAll(*plan)[0]);
+  for (const int ahead : {1, 2, 7, 64}) {
+    options_.chunk_bytes = 64 << 10;
+    options_.chunks_ahead = ahead;
+    Start();
+    EXPECT_EQ(Call(Request(300'000)).Bytes(), expected) << ahead;
+  }
 }
 
 // Readers that do not read

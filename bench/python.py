@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Measures the Python package beside the C++ engine, the C++ client and torch, and prints a table.
+
+    .venv-python/bin/python3 bench/python.py [--programs build/release/bin] [--rounds 7] [--mebibytes 512]
+
+Needs the package installed (make test-python) and the programs weightinit, weightinit-server and engine_worker (make build). Rounds
+of both sides of a ratio alternate; the best of each counts. torch is measured where it is installed.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+import weightinit
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "integration"))
+
+MIB = 2**20
+
+
+def seconds(action):
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def alternate(rounds, *actions):
+    """The best time of each."""
+    times = [[action() for action in actions] for _ in range(rounds)]
+    return [min(column) for column in zip(*times)]
+
+
+def recipe_of(name, mebibytes):
+    return {"tensors": [{"name": "w", "shape": [mebibytes * MIB // 4096, 1024], "init": name}]}
+
+
+def local(programs, rounds):
+    """64 MiB into memory that is there, against Engine::Fill."""
+    threads, size = 2, 64 * MIB
+    worker = subprocess.Popen([programs / "engine_worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    worker.stdout.readline()
+
+    def peer(name):
+        worker.stdin.write(f"fill {name} FLOAT32 {size // 4} {threads}\n")
+        worker.stdin.flush()
+        return float(worker.stdout.readline().split()[0])
+
+    array = np.zeros((size // 4096, 1024), np.float32)
+    for name in ("uniform", "normal"):
+        with weightinit.open(weightinit.Recipe.from_dict(recipe_of(name, 64)), threads=threads) as weights:
+            ours, theirs = alternate(rounds, lambda: seconds(lambda: weights["w"].into(array)), lambda: peer(name))
+            report(f"{name}, 64 MiB into an array", size, ours, "Engine::Fill", theirs)
+    worker.stdin.close()
+    worker.wait()
+
+
+def small():
+    """What a call costs beside the drawing."""
+    recipe = weightinit.Recipe.from_dict({"tensors": [{"name": "w", "shape": [256], "init": "normal"}]})
+    with weightinit.open(recipe) as weights:
+        tensor, array, calls = weights["w"], np.empty(256, np.float32), 20000
+        for what, action in (
+            ("tensor[...]", lambda: tensor[...]),
+            ("tensor.into(array)", lambda: tensor.into(array)),
+            ("weights[name][...]", lambda: weights["w"][...]),
+        ):
+            best = min(seconds(lambda: [action() for _ in range(calls)]) for _ in range(5)) / calls
+            print(f"{'1 KiB, ' + what:44} {best * 1e6:8.2f} µs")
+
+
+def remote(programs, rounds, mebibytes):
+    """One tensor from a server on this machine, against the program."""
+    import os
+
+    os.environ["TEST_SERVER"] = str(programs / "weightinit-server")
+    import harness
+
+    size = mebibytes * MIB
+    array = np.zeros((size // 4096, 1024), np.float32)
+    with tempfile.TemporaryDirectory() as folder, harness.Server("--threads", "2") as server:
+        path = pathlib.Path(folder, "recipe.json")
+        for name in ("zeros", "uniform"):
+            path.write_text(json.dumps(recipe_of(name, mebibytes)))
+            command = [programs / "weightinit", "model", path, "--server", server.address, "-o", "-", "--quiet"]
+            with weightinit.open(weightinit.Recipe.load(path), server.address) as weights:
+                weights["w"][:1]
+                ours, theirs = alternate(
+                    rounds,
+                    lambda: seconds(lambda: weights["w"].into(array)),
+                    lambda: seconds(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True)),
+                )
+            report(f"{name}, {mebibytes} MiB from a server", size, ours, "weightinit model -o -", theirs)
+
+
+def torch_init(rounds):
+    """A GPT-2-medium on meta, filled, against torch's own initialization of it."""
+    try:
+        import torch
+    except ImportError:
+        print("torch is not installed: not measured")
+        return
+    import weightinit.torch
+
+    def block():
+        names = {"qkv": (1024, 3072), "proj": (1024, 1024), "up": (1024, 4096), "down": (4096, 1024)}
+        return torch.nn.ModuleDict({name: torch.nn.Linear(*sizes) for name, sizes in names.items()})
+
+    def model():
+        parts = [torch.nn.Embedding(50257, 1024), torch.nn.Embedding(1024, 1024), *(block() for _ in range(24))]
+        return torch.nn.ModuleList(parts)
+
+    def meta():
+        with torch.device("meta"):
+            return model()
+
+    rules = [{"name_regex": r".*\.bias", "init": "zeros"}, {"name_regex": ".*", "init": "normal(std=0.02)"}]
+    recipe = weightinit.Recipe.from_dict(weightinit.torch.manifest(meta(), rules))
+    recipe.plan()
+
+    def own():
+        net = meta().to_empty(device="cpu")
+        for module in net.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+
+    ours, theirs = alternate(
+        rounds, lambda: seconds(lambda: weightinit.torch.init_(meta(), recipe, device="cpu")), lambda: seconds(own)
+    )
+    report("GPT-2-medium, from meta", recipe.nbytes, ours, "to_empty + reset_parameters", theirs)
+
+
+def report(what, size, ours, peer, theirs):
+    rate = size / ours / 1e9
+    print(f"{what:44} {rate:8.2f} GB/s   {peer} {size / theirs / 1e9:6.2f} GB/s   ratio {theirs / ours:5.2f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", default="build/release/bin", type=pathlib.Path)
+    parser.add_argument("--rounds", default=7, type=int)
+    parser.add_argument("--mebibytes", default=512, type=int, help="from a server")
+    parser.add_argument("--only", default="local,small,remote,torch", help="parts, comma-separated")
+    options = parser.parse_args()
+    parts = options.only.split(",")
+    if "local" in parts:
+        local(options.programs, options.rounds)
+    if "small" in parts:
+        small()
+    if "remote" in parts:
+        remote(options.programs, options.rounds, options.mebibytes)
+    if "torch" in parts:
+        torch_init(min(options.rounds, 3))
+
+
+if __name__ == "__main__":
+    main()

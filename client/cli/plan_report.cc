@@ -1,0 +1,171 @@
+#include "client/cli/plan_report.h"
+
+#include <algorithm>
+
+#include "client/cli/look.h"
+#include "client/cli/table.h"
+#include "client/printable.h"
+#include "weightinit/initializer.h"
+
+namespace weightinit::client {
+namespace {
+
+// On a terminal, of lists that may be as long as the model.
+constexpr std::size_t kMostShown = 8;
+
+using enum Table::Fit;
+
+// What of the draws there is to say in one cell.
+std::string DrawsText(const v1::TensorPlan& tensor) {
+  if (tensor.part_count() > 0) {
+    return tensor.layout() + " of " + WithCommas(tensor.part_count()) + " draws";
+  }
+  const bool is_plain = tensor.layout().empty() || tensor.layout() == "identity";
+  return (is_plain ? "" : tensor.layout() + ": ") + DistributionText(tensor.distribution());
+}
+
+std::string TensorsText(const PlanAnswer& answer, const Terminal& terminal) {
+  constexpr auto kRight = Table::Align::kRight;
+  constexpr auto kBelow = Table::Moved::kBelow;
+  Table table({{.title = "TENSOR", .fit = kShortenedInTheMiddle},
+               {.title = "SHAPE"},
+               {.title = "DTYPE"},
+               {.title = "RULE"},
+               {.title = "INITIALIZER", .fit = kShortened, .rank = 1, .moved = kBelow},
+               {.title = "DRAWS", .fit = kShortened, .rank = 3},
+               {.title = "MEAN", .align = kRight},
+               {.title = "STD", .align = kRight},
+               {.title = "WHY", .rank = 2, .moved = kBelow}});
+  for (const v1::TensorPlan& tensor : answer.tensors) {
+    table.Add({tensor.name(), ShapeText(tensor.shape()), v1::DType_Name(tensor.dtype()),
+               tensor.has_rule() ? std::to_string(tensor.rule()) : "own", tensor.initializer(),
+               DrawsText(tensor), Short(tensor.expected_mean()), Short(tensor.expected_std()),
+               tensor.why()});
+  }
+  return table.Text(terminal);
+}
+
+std::string MatchesText(const Rule& rule) {
+  std::string text;
+  if (rule.name_regex.has_value()) text = "name " + *rule.name_regex;
+  if (rule.module.has_value()) text += (text.empty() ? "" : ", ") + ("module " + *rule.module);
+  return text;
+}
+
+std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
+                      const std::vector<std::size_t>& tensors_of_rules, const Terminal& terminal) {
+  if (recipe.rules.empty()) return "";
+  Table table({{.title = "RULE", .align = Table::Align::kRight},
+               {.title = "MATCHES", .fit = kShortened},
+               {.title = "GIVES", .fit = kShortened},
+               {.title = "TENSORS", .align = Table::Align::kRight},
+               {.title = ""}});
+  const auto& idle = answer.report.idle_rules();
+  for (std::size_t r = 0; r < recipe.rules.size(); ++r) {
+    const Rule& rule = recipe.rules[r];
+    const auto found = std::find_if(idle.begin(), idle.end(),
+                                    [r](const auto& entry) { return entry.rule() == r; });
+    // A rule that matches without ever winning is not idle, but as good as.
+    const std::string note =
+        found != idle.end() ? (found->allowed() ? "matches nothing, as it may" : "matches nothing")
+        : tensors_of_rules[r] == 0 && !rule.skip ? "earlier rules win everywhere"
+                                                 : "";
+    table.Add({std::to_string(r), MatchesText(rule),
+               rule.skip               ? "skip"
+               : rule.init.has_value() ? ToString(*rule.init)
+                                       : "",
+               rule.skip ? "-" : std::to_string(tensors_of_rules[r]), note});
+  }
+  return table.Text(terminal);
+}
+
+// "h.0.mlp.weight: rule 1 wins over 3, 4"
+std::string OverlapsText(const v1::PlanReport& report, const Terminal& terminal) {
+  if (report.overlap_count() == 0) return "";
+  std::string text = WithCommas(report.overlap_count()) +
+                     (report.overlap_count() == 1 ? " tensor matches" : " tensors match") +
+                     " several rules; the first one wins:\n";
+  const auto most = terminal.is_terminal() ? kMostShown : static_cast<std::size_t>(-1);
+  std::size_t shown = 0;
+  for (const auto& overlap : report.overlaps()) {
+    if (shown++ == most) break;
+    text += "  " + Printable(overlap.tensor()) + ": rule " + std::to_string(overlap.rule()) +
+            " wins over ";
+    for (int i = 0; i < overlap.other_rules_size(); ++i) {
+      text += (i == 0 ? "" : ", ") + std::to_string(overlap.other_rules(i));
+    }
+    const auto listed = static_cast<std::uint32_t>(overlap.other_rules_size());
+    if (overlap.other_rule_count() > listed) {
+      text += " and " + WithCommas(overlap.other_rule_count() - listed) + " more";
+    }
+    text += "\n";
+  }
+  if (report.overlap_count() > most) {
+    text += "  … and " + WithCommas(report.overlap_count() - most) + " more (in a pipe: all)\n";
+  }
+  return text;
+}
+
+std::string WarningsText(const PlanAnswer& answer, const Terminal& terminal) {
+  std::string text;
+  const auto add = [&](const std::string& warning) {
+    text += terminal.Yellow("warning:") + " " + Printable(warning) + "\n";
+  };
+  for (const v1::TensorPlan& tensor : answer.tensors) {
+    for (const std::string& warning : tensor.warnings()) add(tensor.name() + ": " + warning);
+  }
+  for (const std::string& warning : answer.report.warnings()) add(warning);
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::size_t> TensorsOfRules(const PlanAnswer& answer, const Recipe& recipe) {
+  std::vector<std::size_t> counts(recipe.rules.size());
+  for (const v1::TensorPlan& tensor : answer.tensors) {
+    if (tensor.has_rule() && tensor.rule() < counts.size()) ++counts[tensor.rule()];
+  }
+  return counts;
+}
+
+std::string PlanReportText(const PlanAnswer& answer, const Recipe& recipe,
+                           const std::vector<std::size_t>& tensors_of_rules,
+                           const std::string& seed_text, const Terminal& terminal) {
+  const v1::PlanReport& report = answer.report;
+  std::string text = TensorsText(answer, terminal);
+  if (const std::string rules = RulesText(answer, recipe, tensors_of_rules, terminal);
+      !rules.empty()) {
+    text += "\n" + rules + "\n";
+  }
+  text += OverlapsText(report, terminal);
+  text += WarningsText(answer, terminal);
+  if (answer.tensors.size() < report.tensor_count()) {
+    text += WithCommas(answer.tensors.size()) + " of " + WithCommas(report.tensor_count()) +
+            " tensors shown; the whole recipe:\n";
+  }
+  text += PlanTotalsText(report, seed_text);
+  return text;
+}
+
+std::string PlanTotalsText(const v1::PlanReport& report, const std::string& seed_text) {
+  std::string text = WithCommas(report.tensor_count()) +
+                     (report.tensor_count() == 1 ? " tensor, " : " tensors, ") +
+                     WithCommas(report.element_count()) + " elements, " +
+                     HumanBytes(static_cast<double>(report.byte_count())) + "; " +
+                     Printable(report.generator()) + ", " + seed_text + "\n";
+  if (report.skipped_size() > 0) {
+    text += WithCommas(static_cast<std::uint64_t>(report.skipped_size())) + " skipped by rules\n";
+  }
+  if (report.uncovered_count() > 0) {
+    text += WithCommas(report.uncovered_count()) + " covered by no rule\n";
+  }
+  if (report.drawable()) {
+    const std::string& fingerprint = report.fingerprint();
+    text += "fingerprint " +
+            ToHex({reinterpret_cast<const std::uint8_t*>(fingerprint.data()), fingerprint.size()}) +
+            "\n";
+  }
+  return text;
+}
+
+}  // namespace weightinit::client

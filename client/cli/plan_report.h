@@ -1,0 +1,31 @@
+// A plan as text: what each tensor is drawn from and why, what each rule did, totals and warnings.
+//
+// Thread-safety: pure functions.
+#ifndef WEIGHTINIT_CLIENT_CLI_PLAN_REPORT_H_
+#define WEIGHTINIT_CLIENT_CLI_PLAN_REPORT_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "client/backend.h"
+#include "client/cli/terminal.h"
+#include "weightinit/recipe.h"
+
+namespace weightinit::client {
+
+// Tensors that each rule of a recipe gave the init, by the rule's index.
+std::vector<std::size_t> TensorsOfRules(const PlanAnswer& answer, const Recipe& recipe);
+
+// The whole report. `answer` may have lost the tensors that were not asked for; `tensors_of_rules`
+// is of the whole. `seed_text` as people read it.
+std::string PlanReportText(const PlanAnswer& answer, const Recipe& recipe,
+                           const std::vector<std::size_t>& tensors_of_rules,
+                           const std::string& seed_text, const Terminal& terminal);
+
+// Its last lines: totals, generator, seed, fingerprint.
+std::string PlanTotalsText(const v1::PlanReport& report, const std::string& seed_text);
+
+}  // namespace weightinit::client
+
+#endif  // WEIGHTINIT_CLIENT_CLI_PLAN_REPORT_H_

@@ -1,0 +1,90 @@
+#include "client/python/src/python_recipe.h"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "client/formats/safetensors.h"
+#include "client/python/src/raise.h"
+#include "proto/convert_recipe.h"
+
+namespace weightinit::python {
+namespace {
+
+namespace nb = nanobind;
+
+// The bytes stay the recipe's words in any case: a request that does not fit is the server's to
+// refuse.
+nb::bytes ToMessage(const PythonRecipe& recipe) {
+  const std::string bytes = proto::ToProto(recipe.file.recipe).SerializeAsString();
+  return nb::bytes(bytes.data(), bytes.size());
+}
+
+nb::list TensorsOf(const PythonRecipe& recipe) {
+  nb::list tensors;
+  for (const TensorSpec& tensor : recipe.file.recipe.tensors) {
+    nb::list shape;
+    for (const std::int64_t size : tensor.shape) shape.append(size);
+    const DType dtype = tensor.dtype.value_or(recipe.file.recipe.default_dtype);
+    tensors.append(nb::make_tuple(tensor.name, nb::tuple(shape), static_cast<int>(dtype),
+                                  tensor.module, tensor.buffer));
+  }
+  return tensors;
+}
+
+// The layout of a .safetensors file: name, dtype (0: not one of ours), shape, first and last byte.
+nb::tuple ReadSafetensors(const std::string& path) {
+  const client::SafetensorsHeader header = OrRaise(client::ReadSafetensorsHeader(path));
+  nb::dict metadata;
+  for (const auto& [key, value] : header.metadata) metadata[nb::str(key.c_str())] = value;
+  nb::list tensors;
+  for (const client::SafetensorsTensor& tensor : header.tensors) {
+    nb::list shape;
+    for (const std::int64_t size : tensor.shape) shape.append(size);
+    const int dtype = tensor.dtype.has_value() ? static_cast<int>(*tensor.dtype) : 0;
+    tensors.append(nb::make_tuple(tensor.name, dtype, nb::tuple(shape), tensor.begin, tensor.end));
+  }
+  return nb::make_tuple(metadata, tensors);
+}
+
+}  // namespace
+
+absl::Status PythonRecipe::Located(const absl::Status& status) const {
+  return client::WithLines(status, {.tensors = file.document,
+                                    .rules = file.document,
+                                    .rules_in_file = file.recipe.rules.size()});
+}
+
+void BindRecipe(nb::module_& module) {
+  nb::class_<PythonRecipe>(module, "Recipe")
+      .def_static(
+          "parse",
+          [](std::string_view text, std::string_view name) {
+            return PythonRecipe{OrRaise(client::ParseRecipeFile(text, name))};
+          },
+          nb::arg("text"), nb::arg("name"))
+      .def_static(
+          "load",
+          [](const std::string& path) {
+            return PythonRecipe{OrRaise(client::LoadRecipeFile(path))};
+          },
+          nb::arg("path"))
+      .def(
+          "with_seed",
+          [](const PythonRecipe& recipe, std::uint64_t seed) {
+            PythonRecipe other = recipe;
+            other.file.recipe.seed = seed;
+            return other;
+          },
+          nb::arg("seed"))
+      .def_prop_ro("seed", [](const PythonRecipe& recipe) { return recipe.file.recipe.seed; })
+      .def("tensors", TensorsOf)
+      .def("message", ToMessage);
+  module.def("read_safetensors", ReadSafetensors, nb::arg("path"));
+}
+
+}  // namespace weightinit::python

@@ -1,0 +1,212 @@
+"""PyTorch in one process: modules, meta, tied weights, manifests, digests, checkpoints that were never written."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import bits, need
+
+torch = need("torch")
+
+import weightinit  # noqa: E402
+import weightinit.torch as wt  # noqa: E402
+from weightinit import errors  # noqa: E402
+
+nn = torch.nn
+RULES = [
+    {"name_regex": r".*\.num_batches_tracked", "init": "zeros", "may_be_idle": True},
+    {"module": "LayerNorm", "name_regex": r".*\.weight", "init": "ones", "may_be_idle": True},
+    {"name_regex": ".*", "init": "normal(std=0.02)"},
+]
+
+
+class Net(nn.Module):
+    def __init__(self, tie=True):
+        super().__init__()
+        self.embed = nn.Embedding(50, 16)
+        self.layers = nn.ModuleList([nn.Linear(16, 16) for _ in range(3)])
+        self.norm = nn.LayerNorm(16)
+        self.bn = nn.BatchNorm1d(16)
+        self.head = nn.Linear(16, 50, bias=False)
+        if tie:
+            self.head.weight = self.embed.weight
+        self.register_buffer("positions", torch.arange(7), persistent=False)
+
+
+def recipe_of(module):
+    return weightinit.Recipe.from_dict(wt.manifest(module, RULES))
+
+
+def assert_is(module, recipe, dtype=None):
+    """Every parameter has the bits that the recipe says."""
+    with weightinit.open(recipe) as weights:
+        for name, tensor in module.named_parameters(remove_duplicate=False):
+            expected = weights[name].read(dtype=dtype)
+            assert bits(wt.to_numpy(tensor)) == bits(expected), name
+
+
+def test_manifest_of_a_module_on_meta():
+    with torch.device("meta") if hasattr(torch.device, "__enter__") else pytest.skip("torch 2.0"):
+        meta = Net()
+    entries = {entry["name"]: entry for entry in wt.manifest(meta)["tensors"]}
+    assert entries["layers.1.weight"] == {"name": "layers.1.weight", "shape": [16, 16], "module": "Linear", "dtype": "FLOAT32"}
+    assert entries["bn.num_batches_tracked"] == {
+        "name": "bn.num_batches_tracked", "shape": [], "module": "BatchNorm1d", "dtype": "INT64", "buffer": True,
+    }  # fmt: skip
+    assert entries["head.weight"]["view"] == {"tied_to": "embed.weight"}
+    assert "positions" not in entries
+    assert list(entries) == list(Net().state_dict())
+    assert json.loads(json.dumps(wt.manifest(meta))) == wt.manifest(Net())
+
+
+@pytest.mark.parametrize("where", ["local", "remote"])
+def test_init_fills_in_place(server, where):
+    net = Net()
+    memory = {name: p.data_ptr() for name, p in net.named_parameters()}
+    recipe = recipe_of(net)
+    report = wt.init_(net, recipe, "local" if where == "local" else server.address)
+    assert {name: p.data_ptr() for name, p in net.named_parameters()} == memory
+    assert report.untouched_buffers == ["positions"] and report.not_in_module == ["head.weight"]
+    assert net.positions.tolist() == list(range(7)) and (net.norm.weight == 1).all()
+    assert bits(net.bn.running_mean.numpy()) == bits(weightinit.open(recipe)["bn.running_mean"][...])
+    assert_is(net, recipe)
+
+
+def test_init_draws_in_the_parameters_dtype():
+    net = Net().to(torch.bfloat16)
+    recipe = recipe_of(Net())
+    wt.init_(net, recipe)
+    assert_is(net, recipe, "bfloat16")
+    expected = weightinit.open(recipe)["embed.weight"][...]
+    assert bits(wt.to_numpy(net.embed.weight)) == bits(wt.to_numpy(torch.from_numpy(expected).to(torch.bfloat16)))
+
+
+def test_tensors_that_are_not_contiguous():
+    net = nn.Linear(6, 4, bias=False)
+    net.weight = nn.Parameter(torch.zeros(6, 4).T)
+    recipe = recipe_of(net)
+    wt.init_(net, recipe)
+    assert_is(net, recipe)
+
+
+def test_init_from_meta_keeps_ties_and_leaves_other_buffers():
+    if not hasattr(torch.device, "__enter__"):
+        pytest.skip("torch 2.0")
+    with torch.device("meta"):
+        net = Net()
+    recipe = recipe_of(net)
+    with pytest.raises(errors.FailedPreconditionError, match="device="):
+        wt.init_(net, recipe)
+    assert net.embed.weight.is_meta
+    report = wt.init_(net, recipe, device="cpu")
+    assert report.untouched_buffers == ["positions"] and net.positions.is_meta
+    assert net.head.weight is net.embed.weight and isinstance(net.head.weight, nn.Parameter)
+    assert net.embed.weight.requires_grad and not net.bn.running_mean.is_meta
+    assert_is(net, recipe)
+
+
+def test_nothing_is_changed_by_a_refusal():
+    net = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    before = {name: p.clone() for name, p in net.named_parameters()}
+    recipe = {"rules": [{"name_regex": ".*", "init": "normal"}]}
+    names = wt.manifest(net)["tensors"]
+    with pytest.raises(errors.NotFoundError, match=r"1\.weight, 1\.bias") as caught:
+        wt.init_(net, weightinit.Recipe.from_dict({**recipe, "tensors": names[:2]}))
+    assert [violation.field for violation in caught.value.violations] == ["1.weight", "1.bias"]
+    names[2]["shape"] = [1, 3]
+    with pytest.raises(errors.FailedPreconditionError, match="was the vocabulary padded by 1"):
+        wt.init_(net, weightinit.Recipe.from_dict({**recipe, "tensors": names}))
+    names[2]["shape"] = [2, 4]
+    with pytest.raises(errors.FailedPreconditionError) as caught:
+        wt.init_(net, weightinit.Recipe.from_dict({**recipe, "tensors": names}))
+    assert "padded" not in str(caught.value)
+    assert all(torch.equal(before[name], p) for name, p in net.named_parameters())
+
+
+def test_flat_parameters_of_fsdp1_are_refused():
+    class FlatParameter(nn.Parameter):
+        pass
+
+    net = nn.Module()
+    net._flat_param = FlatParameter(torch.zeros(4))
+    with pytest.raises(errors.UnsupportedError, match="fully_shard"):
+        wt.init_(net, weightinit.Recipe.from_dict({"tensors": [{"name": "_flat_param", "shape": [4], "init": "zeros"}]}))
+
+
+def test_attest_finds_one_bit():
+    net = Net()
+    recipe = recipe_of(net)
+    wt.init_(net, recipe)
+    assert wt.attest(net, recipe) == recipe.digest()
+    with torch.no_grad():
+        net.layers[1].bias[3] = np.nextafter(np.float32(net.layers[1].bias[3]), np.float32(1))
+    with pytest.raises(errors.DataLossError, match="not the recipe's weights: layers.1.bias"):
+        wt.attest(net, recipe)
+
+
+def test_digests_of_torch_tensors():
+    recipe = recipe_of(Net())
+    tensor = torch.from_numpy(weightinit.open(recipe)["embed.weight"][...])
+    assert weightinit.digest(tensor) == weightinit.open(recipe)["embed.weight"].digest()
+    part = weightinit.Part((50, 16), np.s_[::2, 3:])
+    assert weightinit.digest(tensor[::2, 3:], part) == weightinit.open(recipe)["embed.weight"].digest(np.s_[::2, 3:])
+    half = tensor.to(torch.bfloat16)
+    assert weightinit.digest(half) == weightinit.open(recipe)["embed.weight"].digest(dtype="bfloat16")
+
+
+# Checkpoints ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dcp():
+    need_modern_torch()
+    import torch.distributed.checkpoint as module
+
+    return module
+
+
+def need_modern_torch():
+    if [int(part) for part in torch.__version__.split(".")[:2]] < [2, 4]:
+        pytest.skip("MISSING PEER: torch 2.4 or later")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_checkpoint_that_was_never_written(dcp):
+    net, recipe = Net(), recipe_of(Net())
+    state = {"model": {name: torch.zeros_like(tensor) for name, tensor in net.state_dict().items()}}
+    dcp.load(state, storage_reader=wt.RecipeReader(recipe, prefix="model."))
+    net.load_state_dict(state["model"])
+    assert_is(net, recipe)
+    assert wt.attest(net, recipe) == recipe.digest()
+    half = {"embed.weight": torch.zeros(50, 16, dtype=torch.bfloat16)}
+    dcp.load(half, storage_reader=wt.RecipeReader(recipe))
+    assert bits(wt.to_numpy(half["embed.weight"])) == bits(weightinit.open(recipe)["embed.weight"].read(dtype="bfloat16"))
+    # The names that wrappers make lead to tensors too.
+    wrapped = {"_orig_mod.embed.weight": torch.zeros(50, 16)}
+    dcp.load(wrapped, storage_reader=wt.RecipeReader(recipe))
+    assert_same = bits(wrapped["_orig_mod.embed.weight"].numpy()) == bits(weightinit.open(recipe)["embed.weight"][...])
+    assert assert_same
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_a_recipe_cannot_have_is_named_once(dcp):
+    recipe = recipe_of(Net())
+    state = {
+        "model": {"embed.weight": torch.zeros(50, 16), "layers.0._extra_state": torch.zeros(3)},
+        "optimizer": {"step": 3, "exp_avg": torch.ones(2)},
+    }
+    with pytest.raises(BaseException) as caught:
+        dcp.load(state, storage_reader=wt.RecipeReader(recipe, prefix="model."))
+    for key in ("model.layers.0._extra_state", "optimizer.step", "optimizer.exp_avg", "allow_partial_load"):
+        assert key in str(caught.value)
+    assert not state["model"]["embed.weight"].any()
+    planner = dcp.DefaultLoadPlanner(allow_partial_load=True)
+    dcp.load(state, storage_reader=wt.RecipeReader(recipe, prefix="model."), planner=planner)
+    assert bits(state["model"]["embed.weight"].numpy()) == bits(weightinit.open(recipe)["embed.weight"][...])
+    assert state["optimizer"]["step"] == 3 and state["optimizer"]["exp_avg"].all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_padded_vocabulary_is_suspected(dcp):
+    with pytest.raises(BaseException, match=r"embed\.weight: .*was the vocabulary padded by 14\?"):
+        dcp.load({"embed.weight": torch.zeros(64, 16)}, storage_reader=wt.RecipeReader(recipe_of(Net())))

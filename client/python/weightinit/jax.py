@@ -1,0 +1,126 @@
+"""Weights as sharded JAX arrays, each device's part drawn alone.
+
+::
+
+    shapes = jax.eval_shape(model.init, key, batch)
+    recipe = weightinit.Recipe.from_dict(weightinit.jax.manifest(shapes, rules))
+    params = weightinit.jax.initialize(recipe, shardings)       # shardings: a tree like shapes
+
+A leaf's name is its path, joined by dots: ``params.Dense_0.kernel``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, Sequence
+
+import jax
+import numpy as np
+
+from ._dtypes import NAME_OF_NUMBER, number_of, to_numpy
+from .errors import refuse
+from .recipe import Recipe
+from .weights import Tensor, Weights
+from .weights import open as open_weights
+
+
+def initialize(recipe: Recipe | Weights | str, shardings: Any, source: str = "local", *, dtype=None, **options: Any) -> Any:
+    """Global arrays of a recipe, in the shardings' own tree.
+
+    Args:
+        recipe: a recipe, what :meth:`weightinit.Recipe.load` takes, or weights that are open already.
+        shardings: a tree with a ``jax.sharding.Sharding`` at each leaf, whose path names a tensor of the recipe; or one sharding
+            for everything, which gives a dict by name.
+        source: as in :func:`weightinit.open`, to which ``options`` go too.
+        dtype: of all arrays; default: the recipe's.
+
+    Every process makes the parts of its own devices, through ``jax.make_array_from_callback``; a part that several devices hold
+    is drawn once.
+
+    Raises:
+        NotFoundError: a leaf whose path is no name of the recipe.
+    """
+    if not isinstance(recipe, Weights):
+        with open_weights(recipe, source, **options) as weights:
+            return initialize(weights, shardings, dtype=dtype)
+    if isinstance(shardings, jax.sharding.Sharding):
+        shardings = {name: shardings for name in recipe}
+    is_leaf = lambda leaf: isinstance(leaf, jax.sharding.Sharding)  # noqa: E731
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shardings, is_leaf=is_leaf)
+    tensors = [recipe[name_of(path)] for path, _ in leaves]  # all are known before the first is drawn
+    arrays = [_array(tensor, sharding, dtype) for tensor, (_, sharding) in zip(tensors, leaves)]
+    return jax.tree_util.tree_unflatten(tree, arrays)
+
+
+def _array(tensor: Tensor, sharding: jax.sharding.Sharding, dtype) -> jax.Array:
+    drawn: dict[str, np.ndarray] = {}  # slices cannot be keys before Python 3.12
+
+    def draw(index: tuple[slice, ...]) -> np.ndarray:
+        key = str(index)
+        if key not in drawn:
+            drawn[key] = tensor.read(index, dtype)
+        return drawn[key]
+
+    return jax.make_array_from_callback(tensor.shape, sharding, draw)
+
+
+def manifest(shapes: Any, rules: Sequence[Mapping] | None = None) -> dict:
+    """The recipe of a tree of shapes (``jax.eval_shape``, or arrays) but for its initializers: what
+    :meth:`weightinit.Recipe.from_dict` takes.
+
+    Rules of Flax' kernels want ``fan: {layout: IN_OUT}``: their shapes are (k…, in, out).
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(shapes)
+    tensors = [
+        {"name": name_of(path), "shape": list(leaf.shape), "dtype": NAME_OF_NUMBER[number_of(np.dtype(leaf.dtype))]}
+        for path, leaf in leaves
+    ]
+    return {"tensors": tensors, **({"rules": list(rules)} if rules is not None else {})}
+
+
+def name_of(path: Sequence[Any]) -> str:
+    """The name of a leaf at this path of a tree: its keys, joined by dots."""
+    parts = []
+    for key in path:
+        for attribute in ("key", "name", "idx"):
+            if hasattr(key, attribute):
+                parts.append(str(getattr(key, attribute)))
+                break
+        else:
+            parts.append(str(key))
+    return ".".join(parts)
+
+
+def initializer(init: str | Mapping, *, layout: str = "IN_OUT", draw_name: str = "") -> Callable:
+    """An initializer with the signature of those of ``jax.nn.initializers``: ``(key, shape, dtype=float32) → Array``.
+
+    Args:
+        init: as in a recipe: ``"kaiming_normal"``, ``"truncated_normal(std=0.02)"``.
+        layout: how fans are read off the shape: IN_OUT, as JAX has it, or OUT_IN, as torch has it.
+        draw_name: what keys the words besides the key.
+
+    The seed is the key's first 64 bits: equal keys, equal bits, whatever the device and the sharding. Works under ``jit``, where
+    the host draws (``jax.pure_callback``).
+    """
+    fan = {"layout": layout}
+    # What is wrong with it is said here and not in the middle of a model.
+    Recipe.from_dict({"tensors": [{"name": "w", "shape": [1, 1, 1], "init": init, "fan": fan}]})
+
+    def draw(words: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        words = np.asarray(words).reshape(-1)
+        seed = int(words[0]) << 32 | int(words[1])
+        tensor = {"name": "w", "shape": shape, "dtype": NAME_OF_NUMBER[number_of(dtype)], "init": init, "fan": fan}
+        recipe = Recipe.from_dict({"seed": seed, "tensors": [{**tensor, "draw_name": draw_name}]})
+        with open_weights(recipe) as weights:
+            return weights["w"][...]
+
+    def initialize_one(key, shape, dtype=np.float32, out_sharding=None):
+        dtype = to_numpy(jax.dtypes.canonicalize_dtype(dtype))
+        number_of(dtype)
+        shape = tuple(map(int, shape))
+        words = jax.random.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+        if words.size < 2:
+            raise refuse("key", "it has fewer than 64 bits")
+        result = jax.pure_callback(lambda key: draw(key, shape, dtype), jax.ShapeDtypeStruct(shape, dtype), words)
+        return result if out_sharding is None else jax.device_put(result, out_sharding)
+
+    return initialize_one

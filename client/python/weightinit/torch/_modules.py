@@ -1,0 +1,335 @@
+"""Modules: their tensors from a recipe, their recipe from them, and the proof that they are the recipe's."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Iterable, Iterator, NamedTuple
+
+import torch
+
+from .. import _core
+from .._dtypes import number_of
+from ..digests import Part, digest
+from ..errors import DataLossError, Error, FailedPreconditionError, NotFoundError, UnsupportedError, make
+from ..recipe import Recipe
+from ..weights import Read, Tensor, Weights
+from ..weights import open as open_weights
+from ._tensors import LocalPart, local_of, numpy_dtype_of, parts_of, share_memory
+
+# What is drawn for tensors that do not lie on the CPU before it is copied to them.
+_STAGING_BYTES = 1 << 30
+
+
+class Report(NamedTuple):
+    """What :func:`init_` did, by the module's own names."""
+
+    filled: list[str]
+    """Parameters and buffers that have the recipe's values now. Tied ones stand here once."""
+    untouched_buffers: list[str]
+    """Buffers that the recipe does not have. They are as they were; those that were on meta still are."""
+    not_in_module: list[str]
+    """Tensors of the recipe that the module does not have, for instance those of other pipeline stages."""
+
+
+class _Target(NamedTuple):
+    name: str
+    tensor: torch.Tensor
+    source: Tensor
+
+
+def init_(
+    module: torch.nn.Module,
+    recipe: Recipe | Weights | str,
+    source: str = "local",
+    *,
+    device: torch.device | str | None = None,
+    **options: Any,
+) -> Report:
+    """Fills every parameter of the module, and the buffers that the recipe has, in place.
+
+    Args:
+        module: plain, on ``meta``, or with DTensors of any mesh and placements (FSDP2, tensor parallelism, both): then this
+            rank draws its own part alone. Values are drawn in the dtype of the parameter.
+        recipe: a recipe, what :meth:`weightinit.Recipe.load` takes, or weights that are open already.
+        source: as in :func:`weightinit.open`, to which ``options`` go too.
+        device: where tensors on meta are made; required if there are any.
+
+    Nothing is changed unless the whole module fits the recipe.
+
+    Raises:
+        NotFoundError: parameters that the recipe does not have; all of them are named.
+        FailedPreconditionError: a parameter of another shape than the recipe's, or on meta without ``device``.
+        UnsupportedError: FSDP1's flat parameters, partial sums.
+    """
+    weights, owned = _open(recipe, source, options)
+    try:
+        targets, untouched = _match(module, weights)
+        on_meta = [target for target in targets if target.tensor.is_meta]
+        if on_meta:
+            if device is None:
+                raise make(
+                    "FAILED_PRECONDITION", f"{_some([target.name for target in on_meta])}: on meta; say device= to make them there"
+                )
+            _materialize(module, on_meta, device)
+            targets, untouched = _match(module, weights)
+        with torch.no_grad():
+            _fill(weights, ((target.name, target.tensor, target.source) for target in targets))
+        filled = {target.source.name for target in targets}
+        return Report([target.name for target in targets], untouched, [name for name in weights if name not in filled])
+    finally:
+        if owned:
+            weights.close()
+
+
+def _open(recipe: Recipe | Weights | str, source: str, options: dict) -> tuple[Weights, bool]:
+    if isinstance(recipe, Weights):
+        return recipe, False
+    return open_weights(recipe, source, **options), True
+
+
+def _match(module: torch.nn.Module, weights: Weights) -> tuple[list[_Target], list[str]]:
+    """Every tensor of the module with the recipe's; and the buffers that stay as they are."""
+    targets: dict[int, _Target] = {}
+    missing: dict[int, str] = {}
+    for name, tensor in module.named_parameters(remove_duplicate=False):
+        _refuse_flat(name, tensor)
+        found = _find(weights, name)
+        if found is not None:
+            # A tied parameter has several names, and the recipe may know any of them.
+            targets.setdefault(id(tensor), _Target(name, tensor, found))
+        else:
+            missing.setdefault(id(tensor), name)
+    lost = [name for key, name in missing.items() if key not in targets]
+    if lost:
+        raise make(
+            "NOT_FOUND", f"parameters that the recipe does not have: {_some(lost)}", [(name, "not in the recipe") for name in lost[:20]]
+        )
+    untouched = []
+    for name, tensor in module.named_buffers():
+        found = _find(weights, name)
+        if found is None:
+            untouched.append(name)
+        else:
+            targets[id(tensor)] = _Target(name, tensor, found)
+    check_shapes((target.name, tuple(target.tensor.shape), target.source) for target in targets.values())
+    for target in targets.values():
+        numpy_dtype_of(target.tensor.dtype)
+    return list(targets.values()), untouched
+
+
+def _find(weights: Weights, name: str) -> Tensor | None:
+    try:
+        return weights[name]
+    except NotFoundError:
+        return None
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def _refuse_flat(name: str, tensor: torch.Tensor) -> None:
+    if type(tensor).__name__ == "FlatParameter" or getattr(tensor, "_is_flat_param", False):
+        raise UnsupportedError(
+            f"{name}: a flat parameter of FSDP1 mixes many tensors; wrap with FSDP2 (torch.distributed.fsdp.fully_shard), or call "
+            "init_ before wrapping, or on the module inside FullyShardedDataParallel.summon_full_params"
+        )
+
+
+def check_shapes(shapes: Iterable[tuple[str, tuple[int, ...], Tensor]]) -> None:
+    """Raises FailedPreconditionError for all shapes that are not the recipe's."""
+    violations = [(name, shape_mismatch(shape, source)) for name, shape, source in shapes if shape != source.shape]
+    if violations:
+        lines = "\n".join(f"{name}: {what}" for name, what in violations[:20])
+        raise make("FAILED_PRECONDITION", f"{len(violations)} of the shapes are not the recipe's:\n{lines}", violations[:20])
+
+
+def shape_mismatch(shape: tuple[int, ...], source: Tensor) -> str:
+    """What is wrong, and what may be behind it."""
+    what = f"the module has {list(shape)}, the recipe {list(source.shape)}"
+    if len(shape) == len(source.shape) > 0 and shape[1:] == source.shape[1:] and shape[0] > source.shape[0]:
+        padding = shape[0] - source.shape[0]
+        what += f"; was the vocabulary padded by {padding}? Then give the recipe the padded shape, with zero_rows for the padding"
+    return what
+
+
+def _materialize(module: torch.nn.Module, targets: list[_Target], device) -> None:
+    """Makes memory for these tensors alone, without values. Tied parameters stay tied."""
+    wanted = {id(target.tensor) for target in targets}
+    owners: dict[int, list[tuple[torch.nn.Module, str]]] = {}
+    for owner in module.modules():
+        for name, parameter in owner._parameters.items():
+            if parameter is not None and id(parameter) in wanted:
+                owners.setdefault(id(parameter), []).append((owner, name))
+    # Through the module's own way of moving, which FSDP2 follows.
+    module._apply(lambda tensor: torch.empty_like(tensor, device=device) if id(tensor) in wanted else tensor)
+    for (first, first_name), *others in owners.values():
+        for owner, name in others:
+            owner._parameters[name] = first._parameters[first_name]
+
+
+def _fill(weights: Weights, targets: Iterable[tuple[str, torch.Tensor, Tensor]]) -> None:
+    boxes = []
+    for name, tensor, source in targets:
+        local = local_of(tensor)
+        boxes += [(local[part.local], source, part.index) for part in parts_of(tensor, name)]
+    fill_boxes(weights, boxes)
+
+
+def fill_boxes(weights: Weights, boxes: Iterable[tuple[torch.Tensor, Tensor, tuple[slice, ...]]]) -> None:
+    """Draws source[index] into each tensor, in parallel: in place on the CPU, elsewhere by way of it."""
+    reads: list[Read] = []
+    copies: list[tuple[torch.Tensor, torch.Tensor]] = []
+    staged = 0
+
+    def draw() -> None:
+        weights.read_many(reads)
+        for to, drawn in copies:
+            to.copy_(drawn)
+        reads.clear()
+        copies.clear()
+
+    for tensor, source, index in boxes:
+        target = tensor
+        if tensor.device.type != "cpu":
+            target = torch.empty(tensor.shape, dtype=tensor.dtype)
+            copies.append((tensor, target))
+            staged += target.numel() * target.element_size()
+        reads.append(Read(source.name_asked, index, share_memory(target)))
+        if staged >= _STAGING_BYTES:
+            draw()
+            staged = 0
+    draw()
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def manifest(module: torch.nn.Module, rules: list[dict] | None = None) -> dict:
+    """The recipe of a module but for its initializers: names, full shapes, dtypes and module types, tied weights as such. The
+    module may be on meta.
+
+    Args:
+        rules: go into the recipe as they are.
+
+    Returns:
+        What :meth:`weightinit.Recipe.from_dict` takes; ``json.dump`` writes it as a recipe file.
+    """
+    tensors, first_name = [], {}
+    for name, tensor, owner, is_buffer in _named_tensors(module):
+        entry: dict[str, Any] = {"name": name, "shape": list(tensor.shape), "module": _class_name(owner)}
+        dtype = number_of(numpy_dtype_of(tensor.dtype))
+        entry["dtype"] = {number: text for text, number in _core.dtypes.items()}[dtype]
+        if is_buffer:
+            entry["buffer"] = True
+        if id(tensor) in first_name:
+            entry["view"] = {"tied_to": first_name[id(tensor)]}
+        first_name.setdefault(id(tensor), name)
+        tensors.append(entry)
+    return {"tensors": tensors, **({"rules": rules} if rules is not None else {})}
+
+
+def _named_tensors(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor, torch.nn.Module, bool]]:
+    """What a state_dict has, in its order; tied parameters under each of their names."""
+    for path, owner in module.named_modules(remove_duplicate=False):
+        prefix = _canonical(path) + "." if _canonical(path) else ""
+        for name, parameter in owner._parameters.items():
+            if parameter is not None:
+                _refuse_flat(prefix + name, parameter)
+                yield prefix + name, parameter, owner, False
+        for name, buffer in owner._buffers.items():
+            if buffer is not None and name not in owner._non_persistent_buffers_set:
+                yield prefix + name, buffer, owner, True
+
+
+def _canonical(path: str) -> str:
+    wrappers = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+    return ".".join(part for part in path.split(".") if part not in wrappers)
+
+
+def _class_name(owner: torch.nn.Module) -> str:
+    """Without what fully_shard makes of it: FSDPLinear derives from FSDPModule and Linear."""
+    cls = type(owner)
+    if len(cls.__bases__) == 2 and cls.__bases__[0].__name__ == "FSDPModule":
+        cls = cls.__bases__[1]
+    return cls.__name__
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, group=None) -> int:
+    """Proves that every rank holds the recipe's weights, without gathering them.
+
+    Each rank compares the digests of what it holds, replicas included, with those of what it should hold, which it draws
+    without keeping. Over ``group`` go 8 bytes for each tensor that a rank holds, which tell who counts a replica, and one sum.
+
+    Returns:
+        The model digest of the module's tensors that the recipe has, in their own dtypes, a part that several ranks hold
+        counted once: for a whole model in the recipe's dtypes it is ``Recipe.digest()``.
+
+    Raises:
+        DataLossError: on every rank if any rank holds other values; a rank that does names its tensors.
+        What :func:`init_` raises for a module that does not fit the recipe.
+    """
+    weights, owned = _open(recipe, "local", {})
+    failure: Error | None = None
+    digests: dict[bytes, int] = {}
+    wrong: list[str] = []
+    try:
+        targets, _ = _match(module, weights)
+        specs = weights.recipe.specs()
+        for target in targets:
+            value, right = _digest_of(target)
+            wrong += [] if right else [target.name]
+            dtype = number_of(numpy_dtype_of(target.tensor.dtype))
+            origin = specs[specs[target.source.position].origin]  # tied tensors count once, tied in the module too or not
+            weight = _core.digest_weight(origin.name, dtype, origin.shape)
+            digests[_key_of(origin.name, dtype, parts_of(target.tensor, target.name))] = weight * value
+    except Error as error:  # the others must not wait for this rank
+        failure = error
+    finally:
+        if owned:
+            weights.close()
+    total, others_wrong = _sum_over_ranks(digests, failure is not None or bool(wrong), group)
+    if failure is not None:
+        raise failure
+    if wrong:
+        raise make("DATA_LOSS", f"not the recipe's weights: {_some(wrong)}", [(name, "other values") for name in wrong[:20]])
+    if others_wrong:
+        raise DataLossError(f"{others_wrong} other ranks do not hold the recipe's weights", code="DATA_LOSS")
+    return total
+
+
+def _key_of(name: str, dtype: int, parts: list[LocalPart]) -> bytes:
+    """What two ranks that hold the same part of the same tensor have in common."""
+    boxes = [[(along.start, along.stop) for along in part.index] for part in parts]
+    return hashlib.blake2b(repr((name, dtype, boxes)).encode(), digest_size=8).digest()
+
+
+def _digest_of(target: _Target) -> tuple[int, bool]:
+    """The digest of what this rank holds of a tensor, and whether it is what it should hold."""
+    if target.tensor.is_meta:
+        raise FailedPreconditionError(f"{target.name}: on meta, where nothing has values", code="FAILED_PRECONDITION")
+    local, dtype = local_of(target.tensor), numpy_dtype_of(target.tensor.dtype)
+    held = should = 0
+    for part in parts_of(target.tensor, target.name):
+        held += digest(local[part.local], Part(target.source.shape, part.index))
+        should += target.source.digest(part.index, dtype)
+    return held % 2**64, held == should
+
+
+def _sum_over_ranks(digests: dict[bytes, int], is_wrong: bool, group) -> tuple[int, int]:
+    """(sum of the digests, mod 2^64, each key counted by the first rank that has it; how many other ranks are wrong)."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return sum(digests.values()) % 2**64, 0
+    rank, world = torch.distributed.get_rank(group), torch.distributed.get_world_size(group)
+    everyone: list[Any] = [None] * world
+    torch.distributed.all_gather_object(everyone, (b"".join(digests), is_wrong), group=group)
+    before = {keys[at : at + 8] for keys, _ in everyone[:rank] for at in range(0, len(keys), 8)}
+    mine = sum(value for key, value in digests.items() if key not in before) % 2**64
+    device = torch.device("cuda") if torch.distributed.get_backend(group) == "nccl" else torch.device("cpu")
+    # int64 wraps as mod 2^64 does.
+    total = torch.tensor([mine - 2**64 if mine >= 2**63 else mine], dtype=torch.int64, device=device)
+    torch.distributed.all_reduce(total, group=group)
+    return int(total[0]) % 2**64, sum(wrong for _, wrong in everyone) - int(is_wrong)

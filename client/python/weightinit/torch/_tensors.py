@@ -1,0 +1,125 @@
+"""torch's tensors as NumPy's, and which parts of a full tensor a DTensor holds."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import ml_dtypes
+import numpy as np
+import torch
+
+try:
+    from torch.distributed.tensor import DTensor
+except ImportError:  # before torch 2.5, or built without distributed
+    try:
+        from torch.distributed._tensor import DTensor  # type: ignore[no-redef]
+    except ImportError:
+        DTensor = ()  # type: ignore[assignment,misc]: nothing is an instance of it
+
+from ..errors import UnsupportedError, refuse
+
+# What torch and NumPy share no type for, by the integer whose bits they share.
+_BITS = {torch.bfloat16: (torch.int16, ml_dtypes.bfloat16)}
+for _name, _type in (("float8_e4m3fn", ml_dtypes.float8_e4m3fn), ("float8_e5m2", ml_dtypes.float8_e5m2)):
+    if hasattr(torch, _name):
+        _BITS[getattr(torch, _name)] = (torch.uint8, _type)
+_TORCH_OF_NUMPY = {
+    np.dtype(of): to
+    for of, to in [
+        ("f4", torch.float32), ("f2", torch.float16), ("f8", torch.float64), ("i8", torch.int64), ("i4", torch.int32),
+        ("u1", torch.uint8), ("?", torch.bool), *((numpy, to) for to, (_, numpy) in _BITS.items()),
+    ]
+}  # fmt: skip
+
+
+def dtype_of(numpy_dtype: np.dtype) -> torch.dtype:
+    return _TORCH_OF_NUMPY[numpy_dtype]
+
+
+def numpy_dtype_of(dtype: torch.dtype) -> np.dtype:
+    """Raises InvalidArgumentError for a type that is not drawn."""
+    for numpy_dtype, known in _TORCH_OF_NUMPY.items():
+        if known == dtype:
+            return numpy_dtype
+    raise refuse("dtype", f"{dtype} is not drawn")
+
+
+def share_memory(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor on the CPU as an array over the same memory."""
+    tensor = tensor.detach()
+    if tensor.dtype not in _BITS:
+        return tensor.numpy()
+    integer, numpy_dtype = _BITS[tensor.dtype]
+    return tensor.view(integer).numpy().view(numpy_dtype)
+
+
+def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """The values of a tensor on any device. bfloat16 and float8 become ml_dtypes' types. Shares memory with one on the CPU.
+
+    Raises UnsupportedError for a DTensor (take its ``to_local()``, or :func:`weightinit.torch.attest`) and for meta.
+    """
+    if isinstance(tensor, DTensor):
+        raise UnsupportedError("a DTensor is spread over ranks: digest its to_local(), or use weightinit.torch.attest")
+    if tensor.is_meta:
+        raise UnsupportedError("a tensor on meta has no values")
+    return share_memory(tensor.detach().cpu())
+
+
+class LocalPart(NamedTuple):
+    """A box of the full tensor, and where it stands in the local one."""
+
+    index: tuple[slice, ...]
+    local: tuple[slice, ...]
+
+
+def local_of(tensor: torch.Tensor) -> torch.Tensor:
+    """What this rank holds."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor.detach()
+
+
+def parts_of(tensor: torch.Tensor, name: str) -> list[LocalPart]:
+    """The boxes of the full tensor that this rank holds: one for most placements, more for strided ones; none outside the mesh.
+
+    Raises UnsupportedError for partial sums and for a local tensor that is not what torch's placements say.
+    """
+    if not isinstance(tensor, DTensor):
+        whole = tuple(slice(0, size) for size in tensor.shape)
+        return [LocalPart(whole, whole)]
+    coordinate = tensor.device_mesh.get_coordinate()
+    if coordinate is None:
+        return []
+    indices = [torch.arange(size) for size in tensor.shape]
+    for mesh_dim, placement in enumerate(tensor.placements):
+        if placement.is_partial():
+            raise UnsupportedError(f"{name}: a DTensor of partial sums has no values of its own")
+        if placement.is_replicate():
+            continue
+        dim = placement.dim
+        # What torch itself would give to this rank, asked of the indices along one dimension.
+        along = indices[dim].reshape([-1 if d == dim else 1 for d in range(tensor.ndim)])
+        shards, _ = placement._split_tensor(along, tensor.device_mesh.size(mesh_dim), with_padding=False, contiguous=False)
+        indices[dim] = shards[coordinate[mesh_dim]].reshape(-1)
+    local = tensor.to_local()
+    if tuple(local.shape) != tuple(len(index) for index in indices):
+        raise UnsupportedError(
+            f"{name}: {list(tensor.placements)} give this rank {[len(index) for index in indices]} of {list(tensor.shape)}, but it "
+            f"holds {list(local.shape)}; such uneven sharding is not supported: pad the dimension or use another mesh"
+        )
+    runs = [_runs(index.numpy()) for index in indices]
+    return [
+        LocalPart(tuple(run[0] for run in box), tuple(run[1] for run in box))
+        for box in itertools.product(*runs)
+        if all(run[0].stop > run[0].start for run in box)
+    ]
+
+
+def _runs(index: np.ndarray) -> list[tuple[slice, slice]]:
+    """Ascending runs of consecutive indices: (in the full dimension, in the local one)."""
+    cuts = np.flatnonzero(np.diff(index) != 1) + 1
+    bounds = [0, *cuts.tolist(), len(index)]
+    return [
+        (slice(int(index[begin]), int(index[begin]) + end - begin), slice(begin, end))
+        for begin, end in zip(bounds, bounds[1:])
+        if end > begin
+    ]

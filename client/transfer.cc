@@ -1,0 +1,290 @@
+#include "client/transfer.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <random>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "client/chunk_message.h"
+#include "client/printable.h"
+#include "client/weights_reader.h"
+#include "proto/convert.h"
+#include "proto/convert_status.h"
+#include "weightinit/v1/service.grpc.pb.h"
+
+namespace weightinit::client {
+namespace {
+
+// Whether a call ended with what a connection, a proxy or a server that stops may say. What a
+// server decided has a reason.
+bool IsBroken(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kInternal:
+      return proto::DetailsOf(status).reason.empty();
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+// Takes the values of a batch for the receiver of all.
+class Transfer::PartReceiver final : public Receiver {
+ public:
+  PartReceiver(Transfer& transfer, std::span<const TransferPart> parts)
+      : transfer_(transfer), parts_(parts) {}
+
+  bool in_order() const override { return true; }
+  absl::Status Take(std::size_t part, std::int64_t byte_offset,
+                    std::span<const std::byte> bytes) override {
+    transfer_.bytes_taken_.fetch_add(static_cast<std::int64_t>(bytes.size()),
+                                     std::memory_order_relaxed);
+    return transfer_.receiver_.Take(parts_[part].selection, byte_offset, bytes);
+  }
+  absl::Status Done(std::size_t part, std::uint64_t digest) override {
+    return transfer_.Done(parts_[part].selection, digest);
+  }
+
+ private:
+  Transfer& transfer_;
+  const std::span<const TransferPart> parts_;
+};
+
+Transfer::Transfer(const Model& model, std::span<const Selection> selections,
+                   std::span<const BoundSelection> bound, TransferOptions options,
+                   Receiver& receiver)
+    : model_(model),
+      selections_(selections),
+      bound_(bound),
+      options_(std::move(options)),
+      receiver_(receiver),
+      progress_(bound.size()) {}
+
+absl::Status Transfer::Run(std::span<const std::shared_ptr<grpc::Channel>> channels,
+                           const std::stop_token& stop) {
+  const std::stop_callback stopped(stop, [this] { stop_.request_stop(); });
+  for (Batch& batch : PlanTransfer(bound_, static_cast<int>(channels.size()))) {
+    for (const TransferPart& part : batch) ++progress_[part.selection].parts_left;
+    to_do_.push_back({.parts = std::move(batch), .unchecked = {}});
+  }
+  threads_ = std::clamp<std::size_t>(to_do_.size(), 1, channels.size());
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1, count = threads_; i < count; ++i) {
+      try {
+        threads.emplace_back([this, channel = channels[i]] { Work(channel); });
+      } catch (const std::system_error&) {  // fewer threads do the same work
+        const std::lock_guard lock(mutex_);
+        --threads_;
+      }
+    }
+    Work(channels[0]);
+  }
+  const std::lock_guard lock(mutex_);
+  return stop.stop_requested() && !status_.ok() ? absl::CancelledError("interrupted") : status_;
+}
+
+void Transfer::Work(const std::shared_ptr<grpc::Channel>& channel) {
+  try {
+    for (std::optional<Rest> rest = Next(); rest && ReadRest(channel, *rest);) rest = Next();
+  } catch (const std::exception& error) {  // memory
+    Fail(absl::ResourceExhaustedError(error.what()));
+  }
+}
+
+void Transfer::Fail(const absl::Status& status) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (status_.ok()) status_ = status;
+  }
+  stop_.request_stop();
+}
+
+std::optional<Transfer::Rest> Transfer::Next() {
+  const std::lock_guard lock(mutex_);
+  if (to_do_.empty()) {
+    --threads_;
+    return std::nullopt;
+  }
+  Rest rest = std::move(to_do_.front());
+  to_do_.pop_front();
+  return rest;
+}
+
+bool Transfer::LeaveToOthers(const Rest& rest) {
+  const std::lock_guard lock(mutex_);
+  if (threads_ == 1) return false;
+  --threads_;
+  to_do_.push_front(rest);
+  return true;
+}
+
+bool Transfer::ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
+  Backoff backoff(options_.retry_for, std::random_device()());
+  for (;;) {
+    const Outcome outcome = Try(channel, rest);
+    if (outcome.status.ok()) {
+      break_told_ = false;
+      return true;
+    }
+    // A server without room for one more stream still answers those that it has.
+    if (proto::DetailsOf(outcome.status).reason == proto::kServerBusy && LeaveToOthers(rest)) {
+      return false;
+    }
+    const auto delay = DelayAfter(outcome, backoff);
+    if (!delay.has_value()) {
+      Fail(GivenUp(outcome));
+      return false;
+    }
+    if (options_.on_break && !break_told_.exchange(true)) options_.on_break(outcome.status);
+    if (!Sleep(*delay)) {
+      Fail(absl::CancelledError("interrupted"));
+      return false;
+    }
+  }
+}
+
+absl::Status Transfer::GivenUp(const Outcome& outcome) const {
+  const std::int64_t taken = bytes_taken_;
+  if (taken == 0 || !outcome.is_servers || !IsBroken(outcome.status)) return outcome.status;
+  return absl::Status(outcome.status.code(),
+                      "the connection broke after " + std::to_string(taken) +
+                          " bytes: " + std::string(outcome.status.message()));
+}
+
+std::optional<std::chrono::milliseconds> Transfer::DelayAfter(const Outcome& outcome,
+                                                              Backoff& backoff) {
+  if (!outcome.is_servers || stop_.stop_requested()) return std::nullopt;
+  if (outcome.something_came) backoff.Reset();
+  // A busy server says when to come back. One that was never there is most likely another address
+  // than was meant.
+  const auto asked = proto::DetailsOf(outcome.status).retry_delay;
+  if (!asked.has_value() && !(bytes_taken_ > 0 && IsBroken(outcome.status))) return std::nullopt;
+  return backoff.Next(Backoff::Clock::now(), asked.value_or(std::chrono::milliseconds(0)));
+}
+
+bool Transfer::Sleep(std::chrono::milliseconds delay) const {
+  auto until = std::chrono::steady_clock::now() + delay;
+  if (options_.deadline.has_value()) until = std::min(until, *options_.deadline);
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any wake;
+  wake.wait_until(lock, stop_.get_token(), until, [] { return false; });
+  return !stop_.stop_requested();
+}
+
+Transfer::Outcome Transfer::Try(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
+  if (rest.unchecked.has_value()) {
+    const Outcome outcome = Check(channel, *rest.unchecked);
+    if (!outcome.status.ok()) return outcome;
+    rest.unchecked.reset();
+  }
+  return rest.parts.empty() ? Outcome() : ReadOnce(channel, rest);
+}
+
+Transfer::Outcome Transfer::ReadOnce(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
+  v1::InitializeModelRequest request;
+  *request.mutable_recipe() = proto::ToProto(model_.recipe);
+  if (!IsEverything(rest.parts)) {
+    for (const TransferPart& part : rest.parts) {
+      *request.add_selections() = proto::ToProto(SelectionOf(part));
+    }
+  }
+  request.mutable_check()->set_digest(options_.digest);
+
+  std::vector<BoundSelection> bound;
+  for (const TransferPart& part : rest.parts) bound.push_back(BoundOf(part));
+  PartReceiver parts(*this, rest.parts);
+  ChunkReceiver chunks(model_.plan, bound, options_.digest, parts);
+  Call call(options_.deadline, stop_.get_token());
+  WeightsReader reader(channel, *call.context(), request);
+  for (grpc::ByteBuffer message; reader.Read(&message);) {
+    const absl::StatusOr<ChunkMessage> chunk = ParseChunk(message);
+    if (!chunk.ok()) return {.status = chunk.status()};
+    if (absl::Status status = chunks.Take(*chunk); !status.ok()) return {.status = status};
+  }
+  const absl::Status status = call.Result(reader.Finish(), options_.target);
+  if (status.ok()) return {.status = chunks.Finish()};
+
+  const auto done = static_cast<std::ptrdiff_t>(chunks.selections_done());
+  const std::int64_t taken = chunks.elements_taken();
+  rest.parts.erase(rest.parts.begin(), rest.parts.begin() + done);
+  if (rest.parts.empty()) return {};  // all came, with trailers: what the call says is late
+  if (taken > 0) {
+    TransferPart& part = rest.parts[0];
+    if (options_.digest) {
+      rest.unchecked = Unchecked{{part.selection, part.first, taken}, chunks.digest()};
+    }
+    part.first += taken;
+    part.count -= taken;
+    const std::lock_guard lock(mutex_);
+    progress_[part.selection].digest += chunks.digest();
+  }
+  return {.status = status, .is_servers = true, .something_came = done > 0 || taken > 0};
+}
+
+Transfer::Outcome Transfer::Check(const std::shared_ptr<grpc::Channel>& channel,
+                                  const Unchecked& unchecked) {
+  v1::SummarizeRequest request;
+  *request.mutable_recipe() = proto::ToProto(model_.recipe);
+  *request.add_selections() = proto::ToProto(SelectionOf(unchecked.part));
+  Call call(options_.deadline, stop_.get_token());
+  const auto reader = v1::WeightInitService::NewStub(channel)->Summarize(call.context(), request);
+  v1::SummarizeResponse summary, more;
+  const bool is_there = reader->Read(&summary);
+  while (reader->Read(&more)) {
+  }
+  const absl::Status status = call.Result(reader->Finish(), options_.target);
+  if (!status.ok()) return {.status = status, .is_servers = true};
+  if (is_there && summary.digest() == unchecked.digest) return {};
+  const auto tensor = static_cast<std::size_t>(bound_[unchecked.part.selection].tensor);
+  return {.status = absl::DataLossError("tensor '" + Printable(model_.plan.tensors[tensor].name) +
+                                        "': the digest of what came before the connection broke is "
+                                        "not the server's")};
+}
+
+Selection Transfer::SelectionOf(const TransferPart& part) const {
+  const BoundSelection& bound = bound_[part.selection];
+  const std::int64_t element = SizeBytes(bound.dtype);
+  Selection selection;
+  if (selections_.empty()) {
+    selection.name = model_.plan.tensors[static_cast<std::size_t>(bound.tensor)].name;
+  } else {
+    selection = selections_[part.selection];
+  }
+  selection.first_byte = (bound.first + part.first) * element;
+  selection.byte_count = part.count * element;
+  return selection;
+}
+
+BoundSelection Transfer::BoundOf(const TransferPart& part) const {
+  return Part(bound_[part.selection], part.first, part.count);
+}
+
+// Then the request need not list it.
+bool Transfer::IsEverything(std::span<const TransferPart> parts) const {
+  return selections_.empty() && parts.size() == bound_.size() &&
+         std::all_of(parts.begin(), parts.end(), [this](const TransferPart& part) {
+           return part.count == bound_[part.selection].count;
+         });
+}
+
+absl::Status Transfer::Done(std::size_t selection, std::uint64_t digest) {
+  std::uint64_t sum = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    Progress& progress = progress_[selection];
+    progress.digest += digest;  // mod 2^64; digests of parts add up
+    if (--progress.parts_left > 0) return absl::OkStatus();
+    sum = progress.digest;
+  }
+  return receiver_.Done(selection, sum);
+}
+
+}  // namespace weightinit::client

@@ -1,0 +1,76 @@
+#include "client/transfer_plan.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace weightinit::client {
+namespace {
+
+constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+
+// A call costs about a millisecond; the values of this many bytes take several.
+constexpr std::int64_t kMinBatchBytes = 16 * kMiB;
+constexpr std::int64_t kBatchesPerConnection = 4;
+// What came of a part before a break is drawn again to be checked: this takes less than a second.
+constexpr std::int64_t kMaxPartBytes = 256 * kMiB;
+// What a server would refuse is asked for all the same, but not in any number of parts.
+constexpr std::int64_t kMaxCuts = 4096;
+// Tensors are cut in whole messages of any server: 4 MiB is the largest.
+constexpr std::int64_t kCutBytes = 4 * kMiB;
+
+// More do not help one reader: two already carry what a raw socket does.
+constexpr std::int64_t kMaxAutomatic = 4;
+constexpr std::int64_t kBytesPerConnection = 64 * kMiB;
+
+constexpr std::int64_t kUnbounded = std::numeric_limits<std::int64_t>::max() - kCutBytes;
+
+// At most kUnbounded.
+std::int64_t TotalBytes(std::span<const BoundSelection> selections) {
+  std::int64_t total = 0;
+  for (const BoundSelection& selection : selections) {
+    total += std::min(selection.num_bytes(), kUnbounded - total);
+  }
+  return total;
+}
+
+std::int64_t RoundUpToCut(std::int64_t bytes) {
+  return (bytes + kCutBytes - 1) / kCutBytes * kCutBytes;
+}
+
+}  // namespace
+
+int AutomaticConnections(std::span<const BoundSelection> selections, int processors) {
+  return static_cast<int>(std::clamp<std::int64_t>(
+      std::min<std::int64_t>(TotalBytes(selections) / kBytesPerConnection, processors), 1,
+      kMaxAutomatic));
+}
+
+std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections) {
+  const std::int64_t total = TotalBytes(selections);
+  const std::int64_t part_bytes = std::max(kMaxPartBytes, RoundUpToCut(total / kMaxCuts));
+  const std::int64_t even = RoundUpToCut(total / (connections * kBatchesPerConnection));
+  const std::int64_t batch_bytes =
+      connections == 1 ? kUnbounded : std::clamp(even, kMinBatchBytes, part_bytes);
+
+  std::vector<Batch> batches;
+  std::int64_t room = 0;  // in the last batch
+  for (std::size_t i = 0; i < selections.size(); ++i) {
+    const std::int64_t element = SizeBytes(selections[i].dtype);
+    std::int64_t done = 0;
+    do {
+      if (room <= 0) {
+        batches.emplace_back();
+        room = batch_bytes;
+      }
+      // Whole cuts, so that a batch may be overfilled by less than one.
+      const std::int64_t most = std::min(RoundUpToCut(room), part_bytes);
+      const std::int64_t count = std::min(selections[i].count - done, most / element);
+      batches.back().push_back({i, done, count});
+      done += count;
+      room -= count * element;
+    } while (done < selections[i].count);
+  }
+  return batches;
+}
+
+}  // namespace weightinit::client

@@ -1,0 +1,151 @@
+#include "tests/unit/client/fake_server.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "proto/convert.h"
+#include "tests/unit/client/testing.h"
+
+namespace weightinit::client {
+namespace {
+
+struct Question {
+  ModelPlan plan;
+  std::vector<BoundSelection> selections;
+};
+
+// Of any request that has a recipe and selections; tests send well-formed ones.
+Question Understand(const proto::RecipeSource& source,
+                    const std::vector<proto::RequestedSelection>& requested) {
+  std::vector<Selection> selections;
+  for (const proto::RequestedSelection& one : requested) selections.push_back(one.selection);
+  Question question{Resolve(std::get<Recipe>(source)).value(), {}};
+  question.selections = BindAll(question.plan, selections).value();
+  return question;
+}
+
+}  // namespace
+
+FakeServer::FakeServer(const std::string& address, std::int64_t chunk_bytes)
+    : chunk_bytes_(chunk_bytes) {
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(this);
+  server_ = builder.BuildAndStart();
+  address_ = "127.0.0.1:" + std::to_string(port);
+}
+
+FakeServer::~FakeServer() { server_->Shutdown(std::chrono::system_clock::now()); }
+
+void FakeServer::Next(Script script) {
+  const std::lock_guard lock(mutex_);
+  scripts_.push_back(std::move(script));
+}
+
+void FakeServer::Always(Script script) {
+  const std::lock_guard lock(mutex_);
+  always_ = std::move(script);
+}
+
+std::vector<v1::InitializeModelRequest> FakeServer::requests() const {
+  const std::lock_guard lock(mutex_);
+  return requests_;
+}
+
+std::vector<v1::SummarizeRequest> FakeServer::summaries() const {
+  const std::lock_guard lock(mutex_);
+  return summaries_;
+}
+
+std::set<std::string> FakeServer::peers() const {
+  const std::lock_guard lock(mutex_);
+  return peers_;
+}
+
+Script FakeServer::TakeScript(const v1::InitializeModelRequest& request, const std::string& peer) {
+  const std::lock_guard lock(mutex_);
+  requests_.push_back(request);
+  peers_.insert(peer);
+  if (scripts_.empty()) return always_;
+  Script script = std::move(scripts_.front());
+  scripts_.pop_front();
+  return script;
+}
+
+grpc::Status FakeServer::InitializeModel(grpc::ServerContext* context,
+                                         const v1::InitializeModelRequest* request,
+                                         grpc::ServerWriter<v1::WeightChunk>* writer) {
+  if (++streams_ > max_streams_) {
+    --streams_;
+    return Busy(std::chrono::milliseconds(50)).status;
+  }
+  const grpc::Status status = Answer(context, *request, writer);
+  --streams_;
+  return status;
+}
+
+grpc::Status FakeServer::Answer(grpc::ServerContext* context,
+                                const v1::InitializeModelRequest& request,
+                                grpc::ServerWriter<v1::WeightChunk>* writer) {
+  const Script script = TakeScript(request, context->peer());
+  const proto::ModelRequest read = proto::FromProto(request).value();
+  const Question question = Understand(read.source, read.selections);
+  std::int64_t left = script.num_bytes;
+  for (std::size_t i = 0; i < question.selections.size(); ++i) {
+    const BoundSelection& selection = question.selections[i];
+    const std::int64_t element = SizeBytes(selection.dtype);
+    const auto [values, digest] = Draw(question.plan, selection);
+    const auto size = static_cast<std::int64_t>(values.size());
+    std::int64_t at = 0;
+    do {
+      const std::int64_t count = std::min({chunk_bytes_, size - at, left}) / element * element;
+      if (count == 0 && size > 0) break;
+      v1::WeightChunk chunk;
+      chunk.set_selection(static_cast<std::uint32_t>(i));
+      if (at == 0) *chunk.mutable_header() = proto::HeaderToProto(question.plan, selection);
+      chunk.set_byte_offset(static_cast<std::uint64_t>(selection.first * element + at));
+      chunk.set_values(
+          values.substr(static_cast<std::size_t>(at), static_cast<std::size_t>(count)));
+      if (script.wrong_bits && count > 0) chunk.mutable_values()->front() ^= 1;
+      at += count;
+      left -= count;
+      if (at == size) {
+        chunk.mutable_trailer();
+        if (request.check().digest()) chunk.mutable_trailer()->set_digest(digest);
+      }
+      if (!writer->Write(chunk)) {
+        ++cancelled_;
+        return grpc::Status::CANCELLED;
+      }
+      bytes_sent_ += count;
+    } while (at < size);
+    if (at < size) break;
+  }
+  while (script.hang && !context->IsCancelled()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  if (script.hang) ++cancelled_;
+  return script.status;
+}
+
+grpc::Status FakeServer::Summarize(grpc::ServerContext*, const v1::SummarizeRequest* request,
+                                   grpc::ServerWriter<v1::SummarizeResponse>* writer) {
+  {
+    const std::lock_guard lock(mutex_);
+    summaries_.push_back(*request);
+  }
+  const proto::SummaryRequest read = proto::FromProto(*request).value();
+  const Question question = Understand(read.source, read.selections);
+  for (const BoundSelection& selection : question.selections) {
+    v1::SummarizeResponse response;
+    response.set_digest(Draw(question.plan, selection).digest);
+    writer->Write(response);
+  }
+  return grpc::Status::OK;
+}
+
+}  // namespace weightinit::client
