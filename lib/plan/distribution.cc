@@ -8,7 +8,7 @@
 #include "lib/base/product.h"
 #include "lib/base/special_functions.h"
 #include "lib/base/text.h"
-#include "lib/source/torch_cpu/sequence.h"
+#include "lib/plan/torch_stream.h"
 
 namespace weightinit {
 namespace {

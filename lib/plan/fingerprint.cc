@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/text.h"
 #include "lib/plan/distribution.h"
-#include "lib/source/torch_cpu/sequence.h"
+#include "lib/plan/torch_stream.h"
 #include "weightinit/plan.h"
 
 namespace weightinit {

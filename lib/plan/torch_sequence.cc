@@ -10,8 +10,8 @@
 #include "lib/base/text.h"
 #include "lib/layout/view_parts.h"
 #include "lib/plan/resolve_method.h"
+#include "lib/plan/torch_stream.h"
 #include "lib/recipe/replay_draws.h"
-#include "lib/source/torch_cpu/sequence.h"
 #include "weightinit/status.h"
 
 namespace weightinit {
@@ -55,7 +55,7 @@ class TorchSequence {
     auto version = ParseTorchVersion(torch_.torch_version, "generator.torch_cpu.torch_version");
     if (!version.ok()) return version.status();
     dialect_ = {torch_.variant, *version};
-    start_ = torch_cpu::Seeded(recipe_.seed);
+    start_ = torch_cpu::SeededState(recipe_.seed);
     if (torch_.start_state.empty()) return absl::OkStatus();
     constexpr char kField[] = "generator.torch_cpu.start_state";
     if (recipe_.seed != 0)
@@ -195,7 +195,7 @@ class TorchSequence {
   const std::function<std::string(std::size_t)>& path_of_;
   ModelPlan& plan_;
   torch_cpu::Dialect dialect_;
-  torch_cpu::Generator start_;
+  torch_cpu::State start_;
   std::vector<Step> steps_;
   TruncationCache truncations_;
 };

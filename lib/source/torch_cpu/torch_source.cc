@@ -14,6 +14,7 @@
 #include "lib/source/householder_qr.h"
 #include "lib/source/kernels/kernels.h"
 #include "lib/source/matrix_source.h"
+#include "lib/source/torch_cpu/advance.h"
 #include "lib/source/torch_cpu/fill.h"
 #include "lib/source/torch_cpu/fill_states.h"
 #include "lib/source/torch_cpu/numbers.h"
@@ -142,7 +143,7 @@ absl::StatusOr<Generator> StateBefore(const Sequence& sequence, std::size_t step
     known = tools.cache->Find<Generator>(CacheKey("state", sequence.keys[k]));
     if (known != nullptr) break;
   }
-  Generator generator = known != nullptr ? *known : sequence.start;
+  Generator generator = known != nullptr ? *known : Generator(sequence.start);
   // States are kept where a way ends, and so often that to reach any other one takes a millisecond.
   constexpr std::int64_t kElementsBetween = std::int64_t{1} << 22;
   constexpr int kStepsBetween = 64;

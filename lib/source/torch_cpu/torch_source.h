@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "lib/plan/torch_stream.h"
 #include "lib/source/source.h"
-#include "lib/source/torch_cpu/sequence.h"
 
 namespace weightinit::torch_cpu {
 

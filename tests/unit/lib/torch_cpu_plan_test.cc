@@ -272,7 +272,7 @@ TEST(TorchCpuOrder, WhatDrawsNothingChangesNothing) {
 TEST(TorchCpuStart, AStateStandsInPlaceOfTheSeed) {
   torch_cpu::Generator generator = torch_cpu::Seeded(5);
   generator.words.Skip(1000);
-  const auto state = torch_cpu::SerializeState(generator);
+  const auto state = torch_cpu::SerializeState(torch_cpu::StateOf(generator));
   Recipe recipe;
   TorchCpu torch = Torch();
   torch.start_state.assign(reinterpret_cast<const char*>(state.data()), state.size());

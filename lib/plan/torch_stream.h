@@ -1,18 +1,15 @@
 // A replayed stream: everything that is drawn from one generator, in order.
 //
 // Thread-safety: values; const member functions may be called from several threads at once.
-#ifndef WEIGHTINIT_SOURCE_TORCH_CPU_SEQUENCE_H_
-#define WEIGHTINIT_SOURCE_TORCH_CPU_SEQUENCE_H_
+#ifndef WEIGHTINIT_LIB_PLAN_TORCH_STREAM_H_
+#define WEIGHTINIT_LIB_PLAN_TORCH_STREAM_H_
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "lib/source/torch_cpu/dialect.h"
-#include "lib/source/torch_cpu/generator.h"
-#include "lib/source/torch_cpu/trunc_normal.h"
+#include "lib/base/torch_dialect.h"
+#include "lib/base/torch_state.h"
 #include "weightinit/dtype.h"
 #include "weightinit/plan.h"
 
@@ -27,7 +24,7 @@ struct Step {
 
 struct Sequence {
   Dialect dialect;
-  Generator start;
+  State start;
   std::vector<Step> steps;
   // Before each step, and after the last: a hash of the dialect, the start and all steps up to
   // there. Equal keys, equal states.
@@ -36,8 +33,8 @@ struct Sequence {
   std::vector<std::int64_t> peak_bytes;
 };
 
-// Keys and peaks follow from the rest. REQUIRES: CheckStep is ok for all
-Sequence MakeSequence(const Dialect& dialect, const Generator& start, std::vector<Step> steps);
+// Keys and peaks follow from the rest. REQUIRES: nothing refuses a step
+Sequence MakeSequence(const Dialect& dialect, const State& start, std::vector<Step> steps);
 
 // Why a step cannot be replayed; empty if it can.
 std::string RefusalOf(const Dialect& dialect, const Step& step);
@@ -50,10 +47,6 @@ TruncNormalFill FillOf(const TruncatedNormalWith& distribution);
 // Whether any element of the step needs all others: sparse, orthogonal, trunc_normal since 2.12.
 bool IsMadeWhole(const Dialect& dialect, const Step& step);
 
-// Takes the generator from before the step to after it. Errors: CANCELLED; RESOURCE_EXHAUSTED.
-absl::Status Advance(const Dialect& dialect, const Step& step, Generator& generator,
-                     const std::function<bool()>& cancelled);
-
 }  // namespace weightinit::torch_cpu
 
-#endif  // WEIGHTINIT_SOURCE_TORCH_CPU_SEQUENCE_H_
+#endif  // WEIGHTINIT_LIB_PLAN_TORCH_STREAM_H_

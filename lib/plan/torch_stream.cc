@@ -1,80 +1,15 @@
-#include "lib/source/torch_cpu/sequence.h"
+#include "lib/plan/torch_stream.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/sha256.h"
 #include "lib/base/text.h"
-#include "lib/source/torch_cpu/fill.h"
-#include "lib/source/torch_cpu/numbers.h"
 
 namespace weightinit::torch_cpu {
 namespace {
-
-// Words that are skipped between two questions whether to go on: some ms.
-constexpr std::uint64_t kWordsBetweenQuestions = std::uint64_t{1} << 24;
-
-absl::Status Skip(std::uint64_t words, Mt19937& generator, const std::function<bool()>& cancelled) {
-  while (words > 0) {
-    if (cancelled && cancelled())
-      return absl::CancelledError("cancelled while passing over earlier draws");
-    const std::uint64_t n = std::min(words, kWordsBetweenQuestions);
-    generator.Skip(n);
-    words -= n;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status AdvanceNormal(const Dialect& dialect, DType dtype, std::int64_t elements,
-                           Generator& generator, const std::function<bool()>& cancelled) {
-  if (IsFilledInBlocks(elements))
-    return Skip(BlockNormalWords(dialect, dtype, elements), generator.words, cancelled);
-  std::array<std::byte, kNormalBlock * sizeof(double)> forgotten;
-  DrawSerialNormal(generator, dialect, {}, dtype, elements, forgotten.data());
-  return absl::OkStatus();
-}
-
-struct Advancer {
-  const Dialect& dialect;
-  const Step& step;
-  Generator& generator;
-  const std::function<bool()>& cancelled;
-
-  absl::Status Elementwise() const {
-    return Skip(static_cast<std::uint64_t>(step.elements) * WordsPerElement(step.dtype),
-                generator.words, cancelled);
-  }
-  absl::Status operator()(const UniformOn&) const { return Elementwise(); }
-  absl::Status operator()(const NormalWith&) const {
-    return AdvanceNormal(dialect, step.dtype, step.elements, generator, cancelled);
-  }
-  absl::Status operator()(const TruncatedNormalWith& d) const {
-    if (!dialect.since_2_12()) return Elementwise();
-    std::vector<std::byte> forgotten(
-        static_cast<std::size_t>(step.elements * SizeBytes(step.dtype)));
-    const bool done = DrawTruncNormalByRejection(generator, dialect, FillOf(d), step.dtype,
-                                                 step.elements, forgotten.data(), cancelled);
-    return done ? absl::OkStatus()
-                : absl::CancelledError("cancelled while passing over earlier draws");
-  }
-  absl::Status operator()(const SparseNormal& d) const {
-    const absl::Status status =
-        AdvanceNormal(dialect, step.dtype, step.elements, generator, cancelled);
-    if (!status.ok()) return status;
-    return Skip(static_cast<std::uint64_t>(d.rows - 1) * static_cast<std::uint64_t>(d.cols),
-                generator.words, cancelled);
-  }
-  absl::Status operator()(const OrthogonalMatrix&) const {
-    return AdvanceNormal(dialect, step.dtype, step.elements, generator, cancelled);
-  }
-  template <class Other>
-  absl::Status operator()(const Other&) const {
-    return absl::OkStatus();
-  }
-};
 
 std::string StepText(const Step& step) {
   std::string text = absl::StrCat(std::string(Name(step.dtype)), " ", step.elements, " ",
@@ -97,10 +32,10 @@ Fingerprint Following(const Fingerprint& key, std::string_view text) {
 
 }  // namespace
 
-Sequence MakeSequence(const Dialect& dialect, const Generator& start, std::vector<Step> steps) {
+Sequence MakeSequence(const Dialect& dialect, const State& start, std::vector<Step> steps) {
   Sequence sequence{dialect, start, std::move(steps), {}, {}};
   // The seed itself does not matter beside the state.
-  Generator without_seed = start;
+  State without_seed = start;
   without_seed.seed = 0;
   const auto state = SerializeState(without_seed);
   sequence.keys.push_back(Following(
@@ -186,11 +121,6 @@ bool IsMadeWhole(const Dialect& dialect, const Step& step) {
   return std::holds_alternative<OrthogonalMatrix>(step.distribution) ||
          std::holds_alternative<SparseNormal>(step.distribution) ||
          (std::holds_alternative<TruncatedNormalWith>(step.distribution) && dialect.since_2_12());
-}
-
-absl::Status Advance(const Dialect& dialect, const Step& step, Generator& generator,
-                     const std::function<bool()>& cancelled) {
-  return std::visit(Advancer{dialect, step, generator, cancelled}, step.distribution);
 }
 
 }  // namespace weightinit::torch_cpu
