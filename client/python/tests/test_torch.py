@@ -139,7 +139,7 @@ def test_attest_finds_one_bit():
     wt.init_(net, recipe)
     assert wt.attest(net, recipe) == recipe.digest()
     with torch.no_grad():
-        net.layers[1].bias[3] = np.nextafter(np.float32(net.layers[1].bias[3]), np.float32(1))
+        net.layers[1].bias[3] = float(np.nextafter(np.float32(net.layers[1].bias[3]), np.float32(1)))
     with pytest.raises(errors.DataLossError, match="not the recipe's weights: layers.1.bias"):
         wt.attest(net, recipe)
 
