@@ -326,7 +326,8 @@ v1::GetCapabilitiesResponse LibraryCapabilities() {
     info.set_description(description);
   };
   add(PhiloxV1(),
-      "Philox4x32-10, every element a pure function of seed, name and index; its bits never change");
+      "Philox4x32-10, every element a pure function of seed, name and index; its bits never "
+      "change");
   add(TorchCpu(), "torch's CPU generator, bit for bit: one stream for the whole model, in order");
   for (const MethodDescription& method : DescribeMethods()) {
     v1::GetCapabilitiesResponse::InitializerInfo& info = *message.add_initializers();
