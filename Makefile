@@ -92,6 +92,13 @@ bench: install-build install-test install-bench ## Measure the engine and the st
 	@$(MAKE) build PRESET=release
 	@$(PYTHON) bench/run.py --write $(BENCH_FLAGS)
 
+.PHONY: parity-jax
+parity-jax: install-build install-test ## Compare with jax, installed from PyPI into build/jax
+	@$(MAKE) build
+	@test -x build/jax/bin/python3 || python3 -m venv build/jax
+	@build/jax/bin/pip install --quiet jax
+	@WEIGHTINIT_PROBE=build/$(PRESET)/bin/jax_threefry_probe build/jax/bin/python3 -B tests/parity/jax_threefry_test.py
+
 .PHONY: statistics
 statistics: install-build install-test .venv/ready ## Test 10^9 normals and the tails of 10^11 (minutes)
 	@$(MAKE) build PRESET=release

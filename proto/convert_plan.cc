@@ -157,7 +157,8 @@ void WriteDraw(const ModelPlan& plan, const Draw& draw, v1::TensorPlan& message)
   message.set_generator(std::string(Name(plan.generator)));
   message.set_draw_name(draw.name);
   message.set_seed(draw.seed);
-  if (IsRandom(draw.distribution)) message.set_subsequence(draw.subsequence);
+  if (IsRandom(draw.distribution) && draw.sequence == nullptr)
+    message.set_subsequence(draw.subsequence);
   *message.mutable_distribution() = ToProto(draw.distribution);
 }
 
@@ -319,11 +320,15 @@ Summary SummaryFromProto(const v1::SummarizeResponse& message) {
 v1::GetCapabilitiesResponse LibraryCapabilities() {
   v1::GetCapabilitiesResponse message;
   message.set_server_version(std::string(Version()));
-  v1::GetCapabilitiesResponse::GeneratorInfo& generator = *message.add_generators();
-  generator.set_name(std::string(Name(Generator(PhiloxV1()))));
-  generator.set_description(
+  const auto add = [&](const Generator& generator, const char* description) {
+    v1::GetCapabilitiesResponse::GeneratorInfo& info = *message.add_generators();
+    info.set_name(std::string(Name(generator)));
+    info.set_description(description);
+  };
+  add(PhiloxV1(),
       "Philox4x32-10, every element a pure function of seed, name and index; its bits never "
       "change");
+  add(TorchCpu(), "torch's CPU generator, bit for bit: one stream for the whole model, in order");
   for (const MethodDescription& method : DescribeMethods()) {
     v1::GetCapabilitiesResponse::InitializerInfo& info = *message.add_initializers();
     info.set_name(method.name);

@@ -113,13 +113,53 @@ v1::FanGeometry ToProto(const FanGeometry& fan) {
   return message;
 }
 
-absl::StatusOr<Generator> FromProto(const v1::Generator& generator, std::string_view) {
+namespace {
+
+absl::StatusOr<TorchCpu> TorchCpuFrom(const v1::TorchCpu& message, std::string_view field) {
+  Reader read(field);
+  TorchCpu torch;
+  torch.variant = read.Enum(message.variant(), v1::TorchCpu::Variant_IsValid(message.variant()),
+                            "variant", torch.variant);
+  torch.torch_version = message.torch_version();
+  torch.start_state = message.start_state();
+  return read.Result(std::move(torch));
+}
+
+v1::TorchCpu TorchCpuTo(const TorchCpu& torch) {
+  v1::TorchCpu message;
+  if (torch.variant != TorchCpu().variant)
+    message.set_variant(static_cast<v1::TorchCpu::Variant>(static_cast<int>(torch.variant)));
+  message.set_torch_version(torch.torch_version);
+  message.set_start_state(torch.start_state);
+  return message;
+}
+
+absl::StatusOr<DrawStep> DrawStepFrom(const v1::Draw& message, std::string_view field) {
+  Reader read(field);
+  DrawStep step;
+  step.name = message.name();
+  if (message.has_init()) step.init = read.Value(FromProto(message.init(), read.Path("init")));
+  step.construct = message.construct();
+  return read.Result(std::move(step));
+}
+
+v1::Draw DrawStepTo(const DrawStep& step) {
+  v1::Draw message;
+  message.set_name(step.name);
+  if (step.init) *message.mutable_init() = ToProto(*step.init);
+  message.set_construct(step.construct);
+  return message;
+}
+
+}  // namespace
+
+absl::StatusOr<Generator> FromProto(const v1::Generator& generator, std::string_view field) {
   switch (generator.kind_case()) {
     case v1::Generator::kPhiloxV1:
     case v1::Generator::KIND_NOT_SET:
       break;
     case v1::Generator::kTorchCpu:
-      return TorchCpu();
+      return TorchCpuFrom(generator.torch_cpu(), FieldPath(field, "torch_cpu"));
     case v1::Generator::kJaxThreefry:
       return JaxThreefry();
   }
@@ -130,7 +170,7 @@ v1::Generator ToProto(const Generator& generator) {
   struct Writer {
     v1::Generator& out;
     void operator()(const PhiloxV1&) const { out.mutable_philox_v1(); }
-    void operator()(const TorchCpu&) const { out.mutable_torch_cpu(); }
+    void operator()(const TorchCpu& torch) const { *out.mutable_torch_cpu() = TorchCpuTo(torch); }
     void operator()(const JaxThreefry&) const { out.mutable_jax_threefry(); }
   };
   v1::Generator message;
@@ -235,7 +275,10 @@ absl::StatusOr<Recipe> FromProto(const v1::Recipe& message, std::string_view fie
     recipe.rules.push_back(read.Value(FromProto(message.rules(i), FieldPath(field, "rules", i))));
   }
   for (const v1::Rename& rename : message.renames()) recipe.renames.push_back(FromProto(rename));
-  recipe.has_draws = message.draws_size() > 0;
+  for (int i = 0; i < message.draws_size(); ++i) {
+    recipe.draws.push_back(
+        read.Value(DrawStepFrom(message.draws(i), FieldPath(field, "draws", i))));
+  }
   recipe.allow_uncovered = message.allow_uncovered();
   recipe.allow_idle = message.allow_idle();
   return read.Result(std::move(recipe));
@@ -254,7 +297,7 @@ v1::Recipe ToProto(const Recipe& recipe) {
   for (const TensorSpec& tensor : recipe.tensors) *message.add_tensors() = ToProto(tensor);
   for (const Rule& rule : recipe.rules) *message.add_rules() = ToProto(rule);
   for (const Rename& rename : recipe.renames) *message.add_renames() = ToProto(rename);
-  if (recipe.has_draws) message.add_draws();
+  for (const DrawStep& step : recipe.draws) *message.add_draws() = DrawStepTo(step);
   message.set_allow_uncovered(recipe.allow_uncovered);
   message.set_allow_idle(recipe.allow_idle);
   return message;

@@ -6,11 +6,10 @@
 // ("rules[2].init"), as those of the library and of a recipe's file do. It refuses only
 // what has no counterpart in the library (an empty oneof that is required, an enum value or a
 // number that the library's type cannot hold); ranges are the library's. It does not look for
-// unknown fields: call RejectUnknown once on the whole request first. What this version does not
-// answer (replay draws) is handed on as a mark (has_draws), so that the library refuses it.
+// unknown fields: call RejectUnknown once on the whole request first.
 //
 // ToProto writes what FromProto reads back as an equal value: parameters with a default are left
-// out where they have it. The mark comes out as one empty Draw, which stays refused.
+// out where they have it.
 //
 // Thread-safety: everything here is a pure function. Errors: INVALID_ARGUMENT.
 #ifndef WEIGHTINIT_PROTO_CONVERT_RECIPE_H_
@@ -56,8 +55,8 @@ v1::Initializer ToProto(const Initializer& init);
 absl::StatusOr<FanGeometry> FromProto(const v1::FanGeometry& fan, std::string_view field);
 v1::FanGeometry ToProto(const FanGeometry& fan);
 
-// Without a kind: philox_v1. The parameters of replay generators have no counterpart yet, since the
-// library refuses the generators themselves.
+// Without a kind: philox_v1. The parameters of jax_threefry have no counterpart yet, since the
+// library refuses the generator itself.
 absl::StatusOr<Generator> FromProto(const v1::Generator& generator, std::string_view field);
 v1::Generator ToProto(const Generator& generator);
 

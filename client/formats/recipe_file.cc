@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/escaping.h"
 #include "client/formats/nearest.h"
 #include "weightinit/initializer.h"
 #include "weightinit/status.h"
@@ -222,20 +223,6 @@ absl::Status Read(Context& context, const Value& value, const std::string& path,
   return absl::OkStatus();
 }
 
-// "philox_v1" or {philox_v1: {}}.
-absl::Status Read(Context& context, const Value& value, const std::string& path, Generator& out) {
-  const bool message = value.kind() == Document::Kind::kMap && value.size() == 1;
-  if (!message && !value.is_scalar()) return context.Expected(value, path, "a generator");
-  if (message && value.item(0).size() != 0) {
-    return context.Error(value, path, "parameters of generators are not known to this version");
-  }
-  absl::StatusOr<Generator> generator =
-      ParseGenerator(message ? SnakeCase(value.key(0).text()) : value.text(), path);
-  if (!generator.ok()) return Located(context, value, path, generator.status());
-  out = *generator;
-  return absl::OkStatus();
-}
-
 absl::Status Read(Context& context, const Value& value, const std::string& path,
                   std::map<std::string, double>& out) {
   if (value.kind() != Document::Kind::kMap) return context.Expected(value, path, "a mapping");
@@ -253,6 +240,8 @@ absl::Status Read(Context& context, const Value& value, const std::string& path,
 
 absl::Status Read(Context& context, const Value& value, const std::string& path, FanGeometry& out);
 absl::Status Read(Context& context, const Value& value, const std::string& path, TensorSpec& out);
+absl::Status Read(Context& context, const Value& value, const std::string& path, DrawStep& out);
+absl::Status Read(Context& context, const Value& value, const std::string& path, Generator& out);
 absl::Status Read(Context& context, const Value& value, const std::string& path, Rule& out);
 absl::Status Read(Context& context, const Value& value, const std::string& path, Rename& out);
 absl::Status Read(Context& context, const Value& value, const std::string& path, Range& out);
@@ -302,11 +291,43 @@ absl::Status SetUnlessEmpty(Context& context, const Value& value, const std::str
   return status;
 }
 
-// A part of the API that the library knows only to refuse it by its own words.
-template <auto Member, typename T = decltype(ClassOf(Member))>
-absl::Status SetPresent(Context&, const Value&, const std::string&, T& object) {
-  object.*Member = true;
+absl::Status ReadVariant(Context& context, const Value& value, const std::string& path,
+                         TorchCpu& torch) {
+  if (!value.is_scalar()) return context.Expected(value, path, "a variant");
+  absl::StatusOr<TorchCpu::Variant> variant = ParseTorchVariant(value.text(), path);
+  if (!variant.ok()) return Located(context, value, path, variant.status());
+  torch.variant = *variant;
   return absl::OkStatus();
+}
+
+// Bytes are base64, as in protobuf's JSON mapping.
+absl::Status ReadStartState(Context& context, const Value& value, const std::string& path,
+                            TorchCpu& torch) {
+  if (value.is_scalar() && (absl::Base64Unescape(value.text(), &torch.start_state) ||
+                            absl::WebSafeBase64Unescape(value.text(), &torch.start_state)))
+    return absl::OkStatus();
+  return context.Error(value, path, "not bytes in base64");
+}
+
+constexpr Field<TorchCpu> kTorchCpuFields[] = {
+    {"variant", ReadVariant},
+    {"torch_version", Set<&TorchCpu::torch_version>},
+    {"start_state", ReadStartState},
+};
+
+// "philox_v1", "torch_cpu(variant=DEFAULT)" or {torch_cpu: {variant: DEFAULT}}.
+absl::Status Read(Context& context, const Value& value, const std::string& path, Generator& out) {
+  const bool message = value.kind() == Document::Kind::kMap && value.size() == 1;
+  if (!message && !value.is_scalar()) return context.Expected(value, path, "a generator");
+  absl::StatusOr<Generator> generator =
+      ParseGenerator(message ? SnakeCase(value.key(0).text()) : value.text(), path);
+  if (!generator.ok()) return Located(context, value, path, generator.status());
+  out = *generator;
+  if (!message || value.item(0).size() == 0) return absl::OkStatus();
+  auto* torch = std::get_if<TorchCpu>(&out);
+  const std::string below = Join(path, value.key(0).text());
+  if (torch != nullptr) return ReadObject(context, value.item(0), below, kTorchCpuFields, *torch);
+  return context.Error(value, below, "has no parameters; allowed: none");
 }
 
 constexpr Field<FanGeometry> kFanFields[] = {
@@ -430,6 +451,12 @@ constexpr Field<Rename> kRenameFields[] = {
     {"rewrite", Set<&Rename::rewrite>},
 };
 
+constexpr Field<DrawStep> kDrawFields[] = {
+    {"name", Set<&DrawStep::name>},
+    {"init", Set<&DrawStep::init>},
+    {"construct", Set<&DrawStep::construct>},
+};
+
 constexpr Field<Recipe> kRecipeFields[] = {
     {"generator", Set<&Recipe::generator>},
     {"seed", Set<&Recipe::seed>},
@@ -438,7 +465,7 @@ constexpr Field<Recipe> kRecipeFields[] = {
     {"tensors", Set<&Recipe::tensors>},
     {"rules", Set<&Recipe::rules>},
     {"renames", Set<&Recipe::renames>},
-    {"draws", SetPresent<&Recipe::has_draws>},
+    {"draws", Set<&Recipe::draws>},
     {"allow_uncovered", Set<&Recipe::allow_uncovered>},
     {"allow_idle", Set<&Recipe::allow_idle>},
 };
@@ -454,6 +481,9 @@ absl::Status Read(Context& context, const Value& value, const std::string& path,
 }
 absl::Status Read(Context& context, const Value& value, const std::string& path, Rename& out) {
   return ReadObject(context, value, path, kRenameFields, out);
+}
+absl::Status Read(Context& context, const Value& value, const std::string& path, DrawStep& out) {
+  return ReadObject(context, value, path, kDrawFields, out);
 }
 absl::Status Read(Context& context, const Value& value, const std::string& path, Range& out) {
   return ReadObject(context, value, path, kRangeFields, out);

@@ -17,7 +17,7 @@ namespace {
 std::int64_t MatrixBytesOf(const ModelPlan& plan, int tensor) {
   if (!IsMadeWhole(plan, tensor)) return 0;
   const auto bytes_of = [&](int draw) {
-    return MatrixBytes(plan.draws[static_cast<std::size_t>(draw)].distribution);
+    return MatrixBytes(plan.draws[static_cast<std::size_t>(draw)]);
   };
   const Layout& layout = plan.tensors[static_cast<std::size_t>(tensor)].layout;
   if (const auto* identity = std::get_if<IdentityLayout>(&layout)) return bytes_of(identity->draw);

@@ -36,10 +36,19 @@ SingleFlightCache::Landing::~Landing() {
   cache.changed_.notify_all();
 }
 
+std::shared_ptr<const void> SingleFlightCache::FindUntyped(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = index_.find(key);
+  if (found == index_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, found->second);
+  return found->second->made.value;
+}
+
 void SingleFlightCache::Keep(const std::string& key, const Made& made) {
   if (made.bytes > max_bytes_) return;
   std::list<Entry> entry{{key, made}};
   const std::lock_guard lock(mutex_);
+  if (index_.contains(key)) return;
   while (bytes_ + made.bytes > max_bytes_) {
     const Entry& oldest = entries_.back();
     bytes_ -= oldest.made.bytes;

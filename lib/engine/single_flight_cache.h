@@ -41,6 +41,15 @@ class SingleFlightCache {
     return std::static_pointer_cast<const T>(*std::move(value));
   }
 
+  // The value of `key` if it is there, else null.
+  template <typename T>
+  std::shared_ptr<const T> Find(const std::string& key) {
+    return std::static_pointer_cast<const T>(FindUntyped(key));
+  }
+
+  // Keeps a value that was made elsewhere, unless the key has one.
+  void Put(const std::string& key, const Made& made) { Keep(key, made); }
+
  private:
   struct Entry {
     std::string key;
@@ -54,6 +63,7 @@ class SingleFlightCache {
   };
   absl::StatusOr<std::shared_ptr<const void>> GetUntyped(const std::string& key, const Make& make,
                                                          const std::function<bool()>& cancelled);
+  std::shared_ptr<const void> FindUntyped(const std::string& key);
   void Keep(const std::string& key, const Made& made);
 
   const std::int64_t max_bytes_;

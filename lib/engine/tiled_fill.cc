@@ -41,7 +41,7 @@ class TiledFill {
       std::vector<int> missing = MissingOf(task);
       // A matrix is made by all threads together, before the tasks that need it.
       const bool wait = std::any_of(missing.begin(), missing.end(),
-                                    [&](int draw) { return IsMadeWhole(Draw(draw).distribution); });
+                                    [&](int draw) { return IsMadeWhole(Draw(draw)); });
       if (wait) {
         if (const auto status = RunTasks(begin, task); !status.ok()) return status;
         begin = task;
@@ -88,8 +88,7 @@ class TiledFill {
   void FindLastUses() {
     for (std::int64_t task = first_task_; task < end_task_; ++task) {
       Cut(task, [&](const DrawBox& box) {
-        if (box.draw != Tile::kZeros && IsMadeWhole(Draw(box.draw).distribution))
-          last_use_[box.draw] = task;
+        if (box.draw != Tile::kZeros && IsMadeWhole(Draw(box.draw))) last_use_[box.draw] = task;
       });
     }
   }

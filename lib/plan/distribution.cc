@@ -8,6 +8,7 @@
 #include "lib/base/product.h"
 #include "lib/base/special_functions.h"
 #include "lib/base/text.h"
+#include "lib/plan/torch_stream.h"
 
 namespace weightinit {
 namespace {
@@ -138,10 +139,16 @@ bool IsMadeWhole(const Distribution& distribution) {
          std::holds_alternative<SparseNormal>(distribution);
 }
 
+bool IsMadeWhole(const Draw& draw) {
+  if (draw.sequence == nullptr) return IsMadeWhole(draw.distribution);
+  return torch_cpu::IsMadeWhole(draw.sequence->dialect,
+                                draw.sequence->steps[static_cast<std::size_t>(draw.step)]);
+}
+
 bool IsMadeWhole(const ModelPlan& plan, int tensor) {
   const std::span<const Draw> draws = plan.DrawsOf(tensor);
   return std::any_of(draws.begin(), draws.end(),
-                     [](const Draw& draw) { return IsMadeWhole(draw.distribution); });
+                     [](const Draw& draw) { return IsMadeWhole(draw); });
 }
 
 Expected ExpectedOf(const Distribution& distribution, std::span<const std::int64_t> shape,

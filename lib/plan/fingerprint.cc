@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/text.h"
 #include "lib/plan/distribution.h"
+#include "lib/plan/torch_stream.h"
 #include "weightinit/plan.h"
 
 namespace weightinit {
@@ -18,7 +19,11 @@ constexpr char kHeading[] = "weightinit-plan-v1\n";
 // where nothing is random.
 std::string DrawText(const Generator& generator, const Draw& draw, TruncationCache& cache) {
   std::string text = "closed_form";
-  if (IsRandom(draw.distribution)) {
+  if (draw.sequence != nullptr) {
+    // All that was drawn before, and how.
+    text = std::string(Name(generator)) +
+           " after=" + ToHex(draw.sequence->keys[static_cast<std::size_t>(draw.step)]);
+  } else if (IsRandom(draw.distribution)) {
     text =
         absl::StrCat(std::string(Name(generator)), " seed=", absl::Hex(draw.seed, absl::kZeroPad16),
                      " subsequence=", absl::Hex(draw.subsequence, absl::kZeroPad16));

@@ -9,6 +9,7 @@
 #include "lib/layout/view_parts.h"
 #include "lib/plan/distribution.h"
 #include "lib/plan/resolve_draws.h"
+#include "lib/plan/torch_sequence.h"
 #include "lib/recipe/module_geometry.h"
 #include "lib/recipe/name_finder.h"
 #include "lib/recipe/paths.h"
@@ -295,7 +296,11 @@ absl::StatusOr<ModelPlan> Resolver::Resolve() {
     const absl::Status status = ResolveTieAt(i);
     if (!status.ok()) return status;
   }
-  const absl::Status status = CheckSubsequences();
+  const auto path_of = [this](std::size_t i) { return PathOf(i); };
+  const absl::Status status =
+      std::holds_alternative<TorchCpu>(recipe_.generator)
+          ? AddTorchSequence(recipe_, expansion_.draw_origin, path_of, plan_)
+          : CheckSubsequences();
   if (!status.ok()) return status;
   auto finder = NameFinder::Create(std::move(names), recipe_.renames);
   if (!finder.ok()) return finder.status();

@@ -7,6 +7,7 @@
 #include "lib/layout/view_parts.h"
 #include "lib/recipe/match_rules.h"
 #include "lib/recipe/paths.h"
+#include "lib/recipe/replay_draws.h"
 #include "lib/recipe/scale_expression.h"
 #include "lib/recipe/sibling_fans.h"
 #include "weightinit/recipe.h"
@@ -16,13 +17,13 @@ namespace weightinit {
 namespace {
 
 absl::Status CheckRecipe(const Recipe& recipe) {
-  if (!std::holds_alternative<PhiloxV1>(recipe.generator)) {
+  if (std::holds_alternative<JaxThreefry>(recipe.generator)) {
     return FieldError("generator",
                       std::string(Name(recipe.generator)) +
-                          " is not supported by this version; allowed: philox_v1",
+                          " is not supported by this version; allowed: philox_v1, torch_cpu",
                       absl::StatusCode::kUnimplemented);
   }
-  if (recipe.has_draws)
+  if (!recipe.draws.empty() && !std::holds_alternative<TorchCpu>(recipe.generator))
     return FieldError("draws", std::string(Name(recipe.generator)) +
                                    " draws each tensor on its own; allowed: no draws, which only "
                                    "replay generators have an order of");
@@ -100,15 +101,22 @@ absl::StatusOr<TensorSpec> SpecOf(const Recipe& recipe, std::size_t i, const std
   return spec;
 }
 
-absl::StatusOr<Expansion> ExpandRecipe(const Recipe& recipe,
+absl::StatusOr<Expansion> ExpandRecipe(const Recipe& given,
                                        const std::function<bool()>& cancelled) {
-  absl::Status status = CheckRecipe(recipe);
+  absl::Status status = CheckRecipe(given);
   if (!status.ok()) return status;
   std::vector<std::string> names;
-  names.reserve(recipe.tensors.size());
-  for (const TensorSpec& spec : recipe.tensors) names.push_back(CanonicalName(spec.name));
-  auto index = IndexNames(recipe, names);
+  names.reserve(given.tensors.size());
+  for (const TensorSpec& spec : given.tensors) names.push_back(CanonicalName(spec.name));
+  auto index = IndexNames(given, names);
   if (!index.ok()) return index.status();
+  ReplayDraws followed;
+  if (!given.draws.empty()) {
+    auto draws = FollowDraws(given, names, *index);
+    if (!draws.ok()) return draws.status();
+    followed = *std::move(draws);
+  }
+  const Recipe& recipe = given.draws.empty() ? given : followed.recipe;
   auto matching = MatchRules(recipe, names, cancelled);
   if (!matching.ok()) return matching.status();
   status = CheckCoverage(recipe, matching->coverage);
@@ -120,6 +128,8 @@ absl::StatusOr<Expansion> ExpandRecipe(const Recipe& recipe,
   expansion.recipe.seed = recipe.seed;
   expansion.recipe.default_dtype = recipe.default_dtype;
   expansion.recipe.renames = recipe.renames;
+  expansion.recipe.draws = std::move(followed.recipe.draws);
+  expansion.draw_origin = std::move(followed.origin);
   expansion.recipe.tensors.reserve(names.size());
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto rule_index = matching->coverage.rule_of_tensor[i];

@@ -2,6 +2,7 @@
 #include "lib/source/matrix_source.h"
 #include "lib/source/philox_source.h"
 #include "lib/source/source.h"
+#include "lib/source/torch_cpu/torch_source.h"
 
 namespace weightinit {
 namespace {
@@ -43,11 +44,13 @@ struct MatrixSizer {
 
 absl::StatusOr<std::unique_ptr<const Source>> MakeSource(const Draw& draw,
                                                          const SourceTools& tools) {
+  if (draw.sequence != nullptr) return torch_cpu::MakeStepSource(draw.sequence, draw.step, tools);
   return std::visit(Maker{draw, tools}, draw.distribution);
 }
 
-std::int64_t MatrixBytes(const Distribution& distribution) {
-  return std::visit(MatrixSizer{}, distribution);
+std::int64_t MatrixBytes(const Draw& draw) {
+  if (draw.sequence != nullptr) return torch_cpu::StepBytes(*draw.sequence, draw.step);
+  return std::visit(MatrixSizer{}, draw.distribution);
 }
 
 }  // namespace weightinit

@@ -1,35 +1,9 @@
 #include "lib/source/philox_source.h"
 
-#include <algorithm>
-#include <array>
-#include <cstring>
+#include "lib/source/draw_apart.h"
 
 namespace weightinit {
 namespace {
-
-// Kernels draw consecutive elements. Of elements that lie apart, near ones are picked out of a
-// drawn stretch, far ones are drawn one by one. A kernel draws a whole vector anyway, so up to this
-// distance a stretch is cheaper.
-constexpr std::int64_t kNearStride = 32;
-constexpr std::int64_t kStretchElements = 2048;
-constexpr std::size_t kMaxElementBytes = 8;
-
-template <typename DrawConsecutive>
-void DrawApart(std::int64_t index, std::int64_t stride, std::int64_t count, DType dtype,
-               std::byte* out, const DrawConsecutive& draw) {
-  const auto size = static_cast<std::size_t>(SizeBytes(dtype));
-  alignas(64) std::array<std::byte, kStretchElements * kMaxElementBytes> stretch;
-  const std::int64_t per_stretch = stride > kNearStride ? 1 : (kStretchElements - 1) / stride + 1;
-  for (std::int64_t done = 0; done < count;) {
-    const std::int64_t n = std::min(per_stretch, count - done);
-    draw(index + done * stride, (n - 1) * stride + 1, stretch.data());
-    for (std::int64_t k = 0; k < n; ++k) {
-      std::memcpy(out + static_cast<std::size_t>(done + k) * size,
-                  stretch.data() + static_cast<std::size_t>(k * stride) * size, size);
-    }
-    done += n;
-  }
-}
 
 // `Kernel` is a member of kernels::Kernels, `Params` its numbers.
 template <typename Params>

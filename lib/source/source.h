@@ -40,8 +40,8 @@ absl::StatusOr<std::unique_ptr<const Source>> MakeSource(const Draw& draw,
 
 // The memory that making such a source takes at its peak, matrix included, in bytes; 0 where
 // elements stand alone. Not counted: what threads draw at a time, up to 8 MiB each. Saturates at
-// the maximum of int64. REQUIRES: a distribution of at least one element
-std::int64_t MatrixBytes(const Distribution& distribution);
+// the maximum of int64. REQUIRES: a draw of at least one element
+std::int64_t MatrixBytes(const Draw& draw);
 
 }  // namespace weightinit
 

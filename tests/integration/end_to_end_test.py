@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import filecmp
+import hashlib
 import json
 import os
 
@@ -85,6 +86,13 @@ class EndToEndTest(harness.TestCase):
         self.assertEqual(len(values), 10)
         self.assertEqual(sum(map(len, values.values())), 62_006 * 4)
         self.assertEqual(values["fc1.bias"], bytes(120 * 4))
+
+    def test_article_net_torch_is_what_torch_made_by_every_way(self):
+        with open(os.path.join(harness.SOURCE_DIR, "tests/golden/torch_1_13.json")) as file:
+            net = next(case for case in json.load(file)["cases"] if case["call"] == "net")
+        for server in (None, self.tcp, self.unix):
+            values = cli("model", "article_net_torch", *(["--server", server] if server else []), "-o", "-").out
+            self.assertEqual(hashlib.sha256(values).hexdigest(), net["all_tensors_sha256"], server)
 
     def test_threads_change_no_bit(self):
         one = self.path("one.safetensors")

@@ -8,11 +8,14 @@
 //   and n raw bytes
 //   {"want": "words",  "seed": 1, "subsequence": 2, "plane": 0, "first": 0, "count": 8} → {"bytes":
 //   32} and the words
+//   {"want": "model", "recipe": {…}}                                  → {"bytes": n} and the bytes
+//   of every tensor, in recipe order
 //   {"want": "gain", "nonlinearity": "RELU", "negative_slope": 0}     → {"gain": "0x1.6a…p+0"}
 //
 // Numbers are answered in hexadecimal, so that nothing is lost. A refusal is {"error": "message"}.
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -92,8 +95,24 @@ Answer GainOf(const json& question) {
   return {{{"error", "unknown nonlinearity"}}, {}};
 }
 
+Answer ModelOf(const Engine& engine, const json& question) {
+  const auto plan = Resolve(test::RecipeFromJson(question.at("recipe")));
+  if (!plan.ok()) return Error(plan.status());
+  std::vector<std::byte> bytes(static_cast<std::size_t>(plan->num_bytes));
+  std::size_t at = 0;
+  for (const BoundSelection& selection : SelectAll(*plan)) {
+    const auto size = static_cast<std::size_t>(selection.num_bytes());
+    BytesSink sink(std::span<std::byte>(bytes).subspan(at, size), selection.dtype);
+    const absl::Status status = engine.Fill(*plan, selection, sink);
+    if (!status.ok()) return Error(status);
+    at += size;
+  }
+  return {json::object(), std::move(bytes)};
+}
+
 Answer AnswerTo(const Engine& engine, const json& question) {
   const std::string want = question.at("want");
+  if (want == "model") return ModelOf(engine, question);
   if (want == "words") return WordsOf(question);
   if (want == "gain") return GainOf(question);
   const auto plan =

@@ -95,12 +95,12 @@ void Answer(const json& question) {
       std::cout << json{{"error", std::string(parsed.status().message())}}.dump() << '\n';
       return;
     }
-    generator = *parsed;
+    generator = Generator(*parsed);
   }
   std::vector<std::byte> bytes;
   const Dialect dialect = DialectOf(question);
   for (const json& step : question.at("steps")) Take(step, dialect, generator, bytes);
-  const auto state = SerializeState(generator);
+  const auto state = SerializeState(StateOf(generator));
   bytes.insert(bytes.end(), state.begin(), state.end());
   std::cout << json{{"bytes", bytes.size()}}.dump() << '\n';
   std::cout.write(reinterpret_cast<const char*>(bytes.data()),

@@ -6,6 +6,7 @@
 #include <string>
 #include <type_traits>
 
+#include "absl/strings/escaping.h"
 #include "lib/recipe/methods.h"
 #include "lib/recipe/name_tables.h"
 #include "lib/recipe/parameters.h"
@@ -118,7 +119,28 @@ FanGeometry FanFromJson(const json& object) {
 }
 
 Generator GeneratorFromJson(const json& object) {
-  return object.empty() ? Generator() : ParseGenerator(object.begin().key()).value();
+  if (object.empty()) return Generator();
+  Generator generator = ParseGenerator(object.begin().key()).value();
+  Members members(object.begin().value());
+  if (auto* torch = std::get_if<TorchCpu>(&generator)) {
+    if (const json* variant = members.Find("variant"))
+      torch->variant = ParseTorchVariant(variant->get<std::string>(), "variant").value();
+    members("torch_version", torch->torch_version);
+    if (const json* state = members.Find("start_state")) {
+      if (!absl::Base64Unescape(state->get<std::string>(), &torch->start_state))
+        throw std::invalid_argument("start_state is not base64");
+    }
+  }
+  return generator;
+}
+
+DrawStep DrawStepFromJson(const json& object) {
+  DrawStep step;
+  Members members(object);
+  members("name", step.name);
+  if (const json* init = members.Find("init")) step.init = InitializerFromJson(*init);
+  members("construct", step.construct);
+  return step;
 }
 
 Range RangeFromJson(const json& object) {
@@ -234,7 +256,9 @@ Recipe RecipeFromJson(const json& object) {
     for (const json& rename : *renames)
       recipe.renames.push_back({rename.at("name_regex"), rename.at("rewrite")});
   }
-  recipe.has_draws = members.Find("draws") != nullptr;
+  if (const json* draws = members.Find("draws")) {
+    for (const json& draw : *draws) recipe.draws.push_back(DrawStepFromJson(draw));
+  }
   members("allow_uncovered", recipe.allow_uncovered);
   members("allow_idle", recipe.allow_idle);
   return recipe;

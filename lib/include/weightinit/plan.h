@@ -84,6 +84,10 @@ WEIGHTINIT_EXPORT bool IsRandom(const Distribution& distribution);
 // Whether a matrix must be made whole for any part of it: orthogonal, delta_orthogonal, sparse.
 WEIGHTINIT_EXPORT bool IsMadeWhole(const Distribution& distribution);
 
+namespace torch_cpu {
+struct Sequence;
+}
+
 // Values of one logical tensor, before any layout.
 struct Draw {
   std::string name;               // the draw name
@@ -91,7 +95,13 @@ struct Draw {
   std::uint64_t subsequence = 0;  // upper half of the Philox counter
   Shape shape;
   Distribution distribution;
+  // torch_cpu: the stream that a random draw is part of, and its step there. Without one: null, -1.
+  std::shared_ptr<const torch_cpu::Sequence> sequence = nullptr;
+  std::int64_t step = -1;
 };
+
+// Whether a matrix must be made whole for any part of it, by the draw's generator.
+WEIGHTINIT_EXPORT bool IsMadeWhole(const Draw& draw);
 
 // What the values of a tensor are expected to show.
 struct Expected {

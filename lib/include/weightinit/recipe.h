@@ -20,28 +20,12 @@
 #include "weightinit/dtype.h"
 #include "weightinit/export.h"
 #include "weightinit/fans.h"
+#include "weightinit/generator.h"
 #include "weightinit/initializer.h"
 #include "weightinit/shape.h"
 #include "weightinit/view.h"
 
 namespace weightinit {
-
-// Where random words come from.
-struct PhiloxV1 {
-  friend bool operator==(const PhiloxV1&, const PhiloxV1&) = default;
-};
-struct TorchCpu {
-  friend bool operator==(const TorchCpu&, const TorchCpu&) = default;
-};
-struct JaxThreefry {
-  friend bool operator==(const JaxThreefry&, const JaxThreefry&) = default;
-};
-using Generator = std::variant<PhiloxV1, TorchCpu, JaxThreefry>;
-
-// "philox_v1", "torch_cpu", "jax_threefry"
-WEIGHTINIT_EXPORT std::string_view Name(const Generator& generator);
-WEIGHTINIT_EXPORT absl::StatusOr<Generator> ParseGenerator(std::string_view text,
-                                                           std::string_view field = "generator");
 
 // One tensor: what is asked.
 struct TensorSpec {
@@ -85,6 +69,16 @@ struct Rename {
   friend bool operator==(const Rename&, const Rename&) = default;
 };
 
+// One step of a replayed stream, as a script would take it. Either `name` or `construct`.
+struct DrawStep {
+  std::string name;                 // the tensor that is drawn; its last draw is what it holds
+  std::optional<Initializer> init;  // how, in this step; default: the tensor's
+  // A module, by the prefix of its tensors' names: draws them as torch constructs a module of their
+  // type (TensorSpec::module), in torch's order.
+  std::string construct;
+  friend bool operator==(const DrawStep&, const DrawStep&) = default;
+};
+
 // A whole model: tensors, rules, seed, generator.
 struct Recipe {
   Generator generator;
@@ -94,7 +88,7 @@ struct Recipe {
   std::vector<TensorSpec> tensors;
   std::vector<Rule> rules;
   std::vector<Rename> renames;
-  bool has_draws = false;        // replay order; refused by this version
+  std::vector<DrawStep> draws;   // replay generators only; empty: each tensor once, in order
   bool allow_uncovered = false;  // leave out the tensors that no rule matches
   bool allow_idle = false;       // do not refuse rules that match nothing
   friend bool operator==(const Recipe&, const Recipe&) = default;
@@ -130,13 +124,14 @@ struct Expansion {
   Recipe recipe;
   Coverage coverage;
   std::vector<int> origin;
+  std::vector<int> draw_origin;  // likewise of `recipe.draws`, each of which names one tensor
 };
 
 // Applies the rules: every tensor of the result has a canonical name, dtype and seed of its own,
 // and an init unless its view ties it; names in views are those of this tensor. Errors:
 // INVALID_ARGUMENT (bad names, two tensors of one canonical name, a regex or an expression that
 // cannot be used), FAILED_PRECONDITION (a tensor that nothing covers, a rule that matches nothing,
-// unless allowed), UNIMPLEMENTED (replay generators), CANCELLED once `cancelled`, which is asked
+// unless allowed), UNIMPLEMENTED (jax_threefry), CANCELLED once `cancelled`, which is asked
 // now and then, answers true, RESOURCE_EXHAUSTED (memory).
 WEIGHTINIT_EXPORT absl::StatusOr<Expansion> Expand(const Recipe& recipe,
                                                    const std::function<bool()>& cancelled = {});

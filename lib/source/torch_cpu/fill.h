@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "lib/source/torch_cpu/dialect.h"
+#include "lib/base/torch_dialect.h"
 #include "lib/source/torch_cpu/generator.h"
 #include "lib/source/torch_cpu/normal.h"
 #include "lib/source/torch_cpu/uniform.h"

@@ -4,41 +4,36 @@
 #ifndef WEIGHTINIT_SOURCE_TORCH_CPU_GENERATOR_H_
 #define WEIGHTINIT_SOURCE_TORCH_CPU_GENERATOR_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string_view>
 
-#include "absl/status/statusor.h"
+#include "lib/base/torch_state.h"
 #include "lib/source/torch_cpu/mt19937.h"
 
 namespace weightinit::torch_cpu {
 
 struct Generator {
-  std::uint64_t seed = 0;  // what manual_seed got; only its low 32 bits matter
-  Mt19937 words{0};
+  explicit Generator(const State& state);
+
+  std::uint64_t seed;  // what manual_seed got; only its low 32 bits matter
+  Mt19937 words;
   std::optional<double> cached_normal;  // of mean 0 and std 1; survives every other fill
 
   friend bool operator==(const Generator&, const Generator&) = default;
 };
 
 // torch.manual_seed(seed).
-Generator Seeded(std::uint64_t seed);
+inline Generator Seeded(std::uint64_t seed) { return Generator(SeededState(seed)); }
+
+State StateOf(const Generator& generator);
 
 // A 64-bit draw: the first word is the high half.
 inline std::uint64_t Next64(Mt19937& words) {
   const std::uint64_t high = words.Next();
   return high << 32 | words.Next();
 }
-
-// torch.get_rng_state(): 5056 bytes, little-endian.
-inline constexpr std::size_t kStateBytes = 5056;
-std::array<std::byte, kStateBytes> SerializeState(const Generator& generator);
-
-// Errors: INVALID_ARGUMENT at `field` for another length, and for what torch never writes.
-absl::StatusOr<Generator> ParseState(std::span<const std::byte> state, std::string_view field);
 
 // The words of one fill, read forwards.
 class FillWords {

@@ -13,15 +13,14 @@
 #include <span>
 #include <string_view>
 
+#include "lib/base/torch_dialect.h"
+#include "lib/base/torch_state.h"
+
 namespace weightinit::torch_cpu {
 
 // MT19937 keeps 624 words; a vector that begins among the last 227 of them reads on past the end,
 // where the kernels keep a copy of the first ones.
-inline constexpr std::size_t kStateWords = 624;
 inline constexpr std::size_t kPaddedStateWords = kStateWords + 16;
-
-// Values per block of normals: 8 uniforms for the radii, 8 for the angles.
-inline constexpr std::size_t kNormalBlock = 16;
 
 // offset + scale·value.
 struct Affine {

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
+#include "lib/base/torch_state.h"
+
 namespace weightinit::torch_cpu {
 
-Mt19937::Mt19937(std::uint32_t seed) : state_{} {
-  state_[0] = seed;
-  for (std::uint32_t j = 1; j < kStateWords; ++j)
-    state_[j] = 1812433253u * (state_[j - 1] ^ (state_[j - 1] >> 30)) + j;
-}
+Mt19937::Mt19937(std::uint32_t seed) : Mt19937(SeededState(seed).words, kStateWords) {}
 
 Mt19937::Mt19937(std::span<const std::uint32_t, kStateWords> state, std::size_t used)
     : state_{}, used_(used) {

@@ -38,7 +38,7 @@ class Mt19937 {
 
  private:
   std::array<std::uint32_t, kPaddedStateWords> state_;
-  std::size_t used_ = kStateWords;  // a seeded state gives out no word before it is refilled
+  std::size_t used_;  // all of a seeded state: it gives out no word before it is refilled
 };
 
 }  // namespace weightinit::torch_cpu

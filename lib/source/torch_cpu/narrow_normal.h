@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "lib/source/torch_cpu/dialect.h"
+#include "lib/base/torch_dialect.h"
 #include "lib/source/torch_cpu/normal.h"
 #include "weightinit/dtype.h"
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "lib/source/torch_cpu/dialect.h"
+#include "lib/base/torch_dialect.h"
 #include "lib/source/torch_cpu/generator.h"
 #include "weightinit/dtype.h"
 
@@ -15,11 +15,6 @@ namespace weightinit::torch_cpu {
 struct NormalFill {
   double mean = 0, std = 1;
 };
-
-// Whether a contiguous tensor of n elements is filled in blocks.
-constexpr bool IsFilledInBlocks(std::int64_t n) {
-  return n >= static_cast<std::int64_t>(kNormalBlock);
-}
 
 // Words behind a fill in blocks. REQUIRES: IsFilledInBlocks(n)
 std::uint64_t BlockNormalWords(const Dialect& dialect, DType dtype, std::int64_t n);

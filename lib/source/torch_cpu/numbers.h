@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "lib/base/torch_dialect.h"
 #include "lib/source/kernels/number_formats.h"
 #include "weightinit/dtype.h"
 
@@ -59,12 +60,6 @@ struct Float16Numbers {
   static Value Round(float x) { return Decode(Encode(x)); }
   static Value Of(double x) { return Round(static_cast<float>(x)); }
 };
-
-// The dtypes that torch fills with random values.
-constexpr bool IsFilled(DType dtype) {
-  return dtype == DType::kFloat32 || dtype == DType::kFloat64 || dtype == DType::kBFloat16 ||
-         dtype == DType::kFloat16;
-}
 
 // Calls function(Numbers()). REQUIRES: IsFilled(dtype)
 template <class Function>

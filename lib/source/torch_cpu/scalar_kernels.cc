@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "lib/source/torch_cpu/exact_fma.h"
 #include "lib/source/torch_cpu/kernels.h"
 #include "lib/source/torch_cpu/polynomials.h"
+#include "lib/source/torch_cpu/scalar_math.h"
 
 namespace weightinit::torch_cpu {
 namespace {
@@ -37,11 +37,6 @@ void Temper(const std::uint32_t* state, std::size_t count, std::uint32_t* out) {
   }
 }
 
-template <bool fused>
-float Fma(float a, float b, float c) {
-  return fused ? ExactFma(a, b, c) : a * b + c;
-}
-
 float UnitInterval(std::uint32_t word, int digits) {
   const std::uint32_t mask = (std::uint32_t{1} << digits) - 1;
   const float unit = std::bit_cast<float>(static_cast<std::uint32_t>(127 - digits) << 23);
@@ -59,21 +54,6 @@ void Uniform(const std::uint32_t* words, std::size_t count, int digits, Affine a
              float* out) {
   return fused ? UniformWith<true>(words, count, digits, affine, out)
                : UniformWith<false>(words, count, digits, affine, out);
-}
-
-// ln x. Valid range: [2^-126, 1].
-template <bool fused>
-float Log(float x) {
-  const std::uint32_t offset = std::bit_cast<std::uint32_t>(x) - kLogLowBits;
-  const float m = std::bit_cast<float>((offset & 0x007FFFFF) + kLogLowBits) - 1.0f;
-  const auto e = static_cast<float>(static_cast<std::int32_t>(offset) >> 23);
-  const float z = m * m;
-  float y = kLog[0];
-  for (std::size_t k = 1; k < std::size(kLog); ++k) y = Fma<fused>(y, m, kLog[k]);
-  y = y * m;
-  y = Fma<fused>(y, z, e * kLn2Low);
-  y = y - 0.5f * z;
-  return (m + y) + e * kLn2High;
 }
 
 struct SineCosine {

@@ -15,9 +15,6 @@
 namespace weightinit::torch_cpu {
 namespace {
 
-// norm_cdf of torch.nn.init, in Python floats.
-double Phi(double x) { return (1.0 + std::erf(x / std::sqrt(2.0))) / 2.0; }
-
 template <class Value, std::size_t n>
 Value Horner(const Value (&highest_last)[n], Value z, bool fused) {
   Value sum = highest_last[n - 1];
@@ -57,8 +54,8 @@ Value ErfInv(Value y, bool fused) {
 
 void DrawTruncNormalByInverse(FillWords& words, const Dialect& dialect, const TruncNormalFill& fill,
                               DType dtype, std::int64_t first, std::int64_t count, std::byte* out) {
-  const UniformFill uniform{.from = 2 * Phi((fill.a - fill.mean) / fill.std) - 1,
-                            .to = 2 * Phi((fill.b - fill.mean) / fill.std) - 1};
+  const UniformFill uniform{.from = 2 * NormCdf((fill.a - fill.mean) / fill.std) - 1,
+                            .to = 2 * NormCdf((fill.b - fill.mean) / fill.std) - 1};
   const double factor = fill.std * std::sqrt(2.0);
   DrawUniform(words, dialect, uniform, dtype, first, count, out);
   WithNumbers(dtype, [&]<class Numbers>(Numbers) {
@@ -75,10 +72,6 @@ void DrawTruncNormalByInverse(FillWords& words, const Dialect& dialect, const Tr
       out += sizeof element;
     }
   });
-}
-
-bool RejectsNormals(const TruncNormalFill& fill) {
-  return Phi((fill.b - fill.mean) / fill.std) - Phi((fill.a - fill.mean) / fill.std) > 0.3;
 }
 
 bool DrawTruncNormalByRejection(Generator& generator, const Dialect& dialect,

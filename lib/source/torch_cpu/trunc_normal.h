@@ -6,16 +6,11 @@
 #include <cstdint>
 #include <functional>
 
-#include "lib/source/torch_cpu/dialect.h"
+#include "lib/base/torch_dialect.h"
 #include "lib/source/torch_cpu/generator.h"
 #include "weightinit/dtype.h"
 
 namespace weightinit::torch_cpu {
-
-struct TruncNormalFill {
-  double mean = 0, std = 1;
-  double a = -2, b = 2;  // bounds of the value
-};
 
 // Before 2.12: the inverse of the distribution function, a uniform per element.
 // ----------------------------------------------------------------------------
@@ -28,10 +23,6 @@ void DrawTruncNormalByInverse(FillWords& words, const Dialect& dialect, const Tr
 
 // Since 2.12: normal fills of the whole tensor, until every element has been within the bounds.
 // ---------------------------------------------------------------------------------------------
-
-// Whether torch rejects normals; where less of them lies within the bounds it draws from a uniform
-// instead, which is not replayed.
-bool RejectsNormals(const TruncNormalFill& fill);
 
 // The whole tensor of n elements. `cancelled` is asked before each round; true ends it, and the
 // generator and the values are unspecified. REQUIRES: RejectsNormals(fill); IsFilled(dtype)

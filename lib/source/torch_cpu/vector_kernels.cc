@@ -4,24 +4,13 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lib/source/torch_cpu/vector_kernels.cc"
 #include "hwy/foreach_target.h"
-#include "lib/source/kernels/vector-inl.h"
 #include "lib/source/torch_cpu/kernels.h"
 #include "lib/source/torch_cpu/polynomials.h"
+#include "lib/source/torch_cpu/vector_math-inl.h"
 
 #if WEIGHTINIT_VECTOR_TARGET
 HWY_BEFORE_NAMESPACE();
 namespace weightinit::torch_cpu::HWY_NAMESPACE {
-
-namespace hn = hwy::HWY_NAMESPACE;
-using kernels::HWY_NAMESPACE::Constant;
-using kernels::HWY_NAMESPACE::D32;
-using kernels::HWY_NAMESPACE::DF32;
-using kernels::HWY_NAMESPACE::DI32;
-using kernels::HWY_NAMESPACE::Several;
-using kernels::HWY_NAMESPACE::V32;
-using kernels::HWY_NAMESPACE::VF32;
-
-HWY_INLINE V32 Bits(std::uint32_t value) { return hn::Set(D32(), value); }
 
 HWY_INLINE V32 Next(V32 word, V32 following, V32 middle) {
   const V32 joined = hn::Or(hn::And(word, Bits(0x80000000)), hn::And(following, Bits(0x7FFFFFFF)));
@@ -64,46 +53,6 @@ void Temper(const std::uint32_t* HWY_RESTRICT state, std::size_t count,
   for (; i < count; ++i) hn::StoreU(temper(hn::LoadU(one, state + i)), one, out + i);
 }
 
-// a·b + c, in one rounding if fused.
-#if HWY_NATIVE_FMA
-template <bool fused>
-HWY_INLINE VF32 Fma(VF32 a, VF32 b, VF32 c) {
-  return fused ? hn::MulAdd(a, b, c) : hn::Add(hn::Mul(a, b), c);
-}
-#else
-// exact_fma.h, on vectors of two.
-template <class VHalf>
-HWY_INLINE VHalf ExactFmaOfHalf(VHalf a, VHalf b, VHalf c) {
-  const hn::DFromV<VHalf> half;
-  const hn::Rebind<double, decltype(half)> wide;
-  const hn::RebindToSigned<decltype(wide)> bits;
-  const auto product = hn::Mul(hn::PromoteTo(wide, a), hn::PromoteTo(wide, b));
-  const auto addend = hn::PromoteTo(wide, c);
-  const auto sum = hn::Add(product, addend);
-  const auto part = hn::Sub(sum, product);
-  const auto error = hn::Add(hn::Sub(product, hn::Sub(sum, part)), hn::Sub(addend, part));
-  const auto sum_bits = hn::BitCast(bits, sum);
-  const auto one = hn::Set(bits, 1);
-  const auto inexact = hn::VecFromMask(bits, hn::RebindMask(bits, hn::Ne(error, hn::Zero(wide))));
-  // +1 if error and sum have one sign, else -1.
-  const auto differ = hn::BroadcastSignBit(hn::BitCast(bits, hn::Xor(error, sum)));
-  const auto towards = hn::Or(differ, one);
-  const auto even = hn::VecFromMask(bits, hn::Eq(hn::And(sum_bits, one), hn::Zero(bits)));
-  const auto odd_bits = hn::Add(sum_bits, hn::And(towards, hn::And(inexact, even)));
-  return hn::DemoteTo(half, hn::BitCast(wide, odd_bits));
-}
-
-template <bool fused>
-HWY_INLINE VF32 Fma(VF32 a, VF32 b, VF32 c) {
-  if constexpr (!fused) return hn::Add(hn::Mul(a, b), c);
-  const DF32 d;
-  const hn::Half<DF32> half;
-  return hn::Combine(
-      d, ExactFmaOfHalf(hn::UpperHalf(half, a), hn::UpperHalf(half, b), hn::UpperHalf(half, c)),
-      ExactFmaOfHalf(hn::LowerHalf(half, a), hn::LowerHalf(half, b), hn::LowerHalf(half, c)));
-}
-#endif
-
 HWY_INLINE VF32 UnitInterval(V32 word, V32 mask, VF32 unit) {
   return hn::Mul(hn::ConvertTo(DF32(), hn::BitCast(DI32(), hn::And(word, mask))), unit);
 }
@@ -134,33 +83,6 @@ void Uniform(const std::uint32_t* words, std::size_t count, int digits, Affine a
              float* out) {
   return fused ? UniformWith<true>(words, count, digits, affine, out)
                : UniformWith<false>(words, count, digits, affine, out);
-}
-
-template <bool fused, int n>
-HWY_INLINE void Log(const Several<n>& x, Several<n>& result) {
-  const D32 d;
-  Several<n> m, e, z, y;
-#pragma GCC unroll 16
-  for (int i = 0; i < n; ++i) {
-    const V32 offset = hn::Sub(hn::BitCast(d, x[i]), Bits(kLogLowBits));
-    const V32 mantissa = hn::Add(hn::And(offset, Bits(0x007FFFFF)), Bits(kLogLowBits));
-    m[i] = hn::Sub(hn::BitCast(DF32(), mantissa), Constant(1.0f));
-    e[i] = hn::ConvertTo(DF32(), hn::ShiftRight<23>(hn::BitCast(DI32(), offset)));
-    z[i] = hn::Mul(m[i], m[i]);
-    y[i] = Constant(kLog[0]);
-  }
-#pragma GCC unroll 16
-  for (std::size_t k = 1; k < std::size(kLog); ++k) {
-#pragma GCC unroll 16
-    for (int i = 0; i < n; ++i) y[i] = Fma<fused>(y[i], m[i], Constant(kLog[k]));
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < n; ++i) {
-    y[i] = hn::Mul(y[i], m[i]);
-    y[i] = Fma<fused>(y[i], z[i], hn::Mul(e[i], Constant(kLn2Low)));
-    y[i] = hn::Sub(y[i], hn::Mul(z[i], Constant(0.5f)));
-    result[i] = hn::Add(hn::Add(m[i], y[i]), hn::Mul(e[i], Constant(kLn2High)));
-  }
 }
 
 template <bool fused, int n>
@@ -293,55 +215,33 @@ HWY_AFTER_NAMESPACE();
 #endif
 
 #if HWY_ONCE
-#include <array>
-
-#include "lib/source/kernels/kernels.h"
+#include "lib/source/kernels/available.h"
 
 namespace weightinit::torch_cpu {
-namespace {
-
-// In the order of kernels::AllKernels(), which knows what this processor can run.
-struct Available {
-  std::array<const Kernels*, 8> tables{};
-  std::size_t count = 0;
-
-  void Add(const Kernels& kernels) {
-    if (kernels::FindKernels(kernels.target) != nullptr) tables[count++] = &kernels;
-  }
-};
-
-Available Detect() {
-  Available available;
-  available.Add(ScalarKernels());
-#if HWY_TARGETS & HWY_NEON
-  available.Add(N_NEON::VectorKernels());
-#endif
-#if HWY_TARGETS & HWY_SSE4
-  available.Add(N_SSE4::VectorKernels());
-#endif
-#if HWY_TARGETS & HWY_AVX2
-  available.Add(N_AVX2::VectorKernels());
-#endif
-#if HWY_TARGETS & HWY_AVX3
-  available.Add(N_AVX3::VectorKernels());
-#endif
-  return available;
-}
-
-}  // namespace
 
 std::span<const Kernels* const> AllKernels() {
-  static const Available available = Detect();
-  return {available.tables.data(), available.count};
+  static const kernels::Available<Kernels> available = [] {
+    kernels::Available<Kernels> tables;
+    tables.Add(ScalarKernels());
+#if HWY_TARGETS & HWY_NEON
+    tables.Add(N_NEON::VectorKernels());
+#endif
+#if HWY_TARGETS & HWY_SSE4
+    tables.Add(N_SSE4::VectorKernels());
+#endif
+#if HWY_TARGETS & HWY_AVX2
+    tables.Add(N_AVX2::VectorKernels());
+#endif
+#if HWY_TARGETS & HWY_AVX3
+    tables.Add(N_AVX3::VectorKernels());
+#endif
+    return tables;
+  }();
+  return available.All();
 }
 
 const Kernels& BestKernels() {
-  static const Kernels& best = []() -> const Kernels& {
-    for (const Kernels* kernels : AllKernels()) {
-      if (kernels->target == kernels::BestKernels().target) return *kernels;
-    }
-    return ScalarKernels();
-  }();
+  static const Kernels& best = kernels::LikeBest(AllKernels());
   return best;
 }
 

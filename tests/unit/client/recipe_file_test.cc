@@ -165,8 +165,23 @@ TEST(RecipeFile, HonestAliases) {
   EXPECT_EQ(recipe.tensors[1].init, Initializer(Normal{.std = 0.5}));
 }
 
-TEST(RecipeFile, PartsThatTheLibraryRefusesAreHandedOn) {
-  EXPECT_TRUE(Parsed("draws: [{name: a}]").has_draws);
+TEST(RecipeFile, Replays) {
+  const Recipe recipe = Parsed(R"(
+generator: {torchCpu: {variant: default, torch_version: 1.13, start_state: AAH/}}
+draws:
+  - {construct: fc1}
+  - {name: fc1.weight, init: normal(std=0.5)}
+)");
+  const auto& torch = std::get<TorchCpu>(recipe.generator);
+  EXPECT_EQ(torch.variant, TorchCpu::Variant::kDefault);
+  EXPECT_EQ(torch.torch_version, "1.13");
+  EXPECT_EQ(torch.start_state, std::string("\0\1\xff", 3));
+  ASSERT_EQ(recipe.draws.size(), 2u);
+  EXPECT_EQ(recipe.draws[0].construct, "fc1");
+  EXPECT_EQ(recipe.draws[1].name, "fc1.weight");
+  EXPECT_EQ(recipe.draws[1].init, Initializer(Normal{.std = 0.5}));
+  EXPECT_EQ(Parsed("generator: torch_cpu(variant=DEFAULT)").generator,
+            *ParseGenerator("torch_cpu(variant=DEFAULT)"));
 }
 
 TEST(RecipeFile, Views) {
@@ -267,7 +282,12 @@ TEST(RecipeFile, RefusalsNameFileLineAndPath) {
        "r.yaml:2: rules[0].init.normal.std: '1, mean=5' is not a number or a name"},
       {"rules:\n  - init: {\"zeros(\": {}}\n", "r.yaml:2: rules[0].init: 'zeros(' is not the name"},
       {"rules:\n  - init: [zeros]\n", "r.yaml:2: rules[0].init: a list is not an initializer"},
-      {"generator: {torch_cpu: {variant: AVX2}}\n", "r.yaml:1: generator: parameters of"},
+      {"generator: {torch_cpu: {variant: AVX1}}\n", "r.yaml:1: generator.torch_cpu.variant: "},
+      {"generator: {torch_cpu: {start_state: '!'}}\n",
+       "r.yaml:1: generator.torch_cpu.start_state: not bytes"},
+      {"generator: {torch_cpu: {seed: 1}}\n", "r.yaml:1: generator.torch_cpu.seed: unknown key"},
+      {"generator: {philox_v1: {seed: 1}}\n", "r.yaml:1: generator.philox_v1: has no parameters"},
+      {"draws: [{nam: a}]\n", "r.yaml:1: draws[0].nam: unknown key"},
       {"generator: mersenne\n", "r.yaml:1: generator: "},
       // In flow style a comma ends the text: the quotes are missing.
       {"rules:\n  - {init: normal(mean=0, std=1)}\n",

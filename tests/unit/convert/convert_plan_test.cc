@@ -241,8 +241,9 @@ TEST(Capabilities, NameEveryMethodAndDType) {
   const v1::GetCapabilitiesResponse message = LibraryCapabilities();
   EXPECT_EQ(message.initializers_size(), v1::Initializer::descriptor()->field_count());
   EXPECT_EQ(message.dtypes_size(), static_cast<int>(AllDTypes().size()));
-  EXPECT_EQ(message.generators_size(), 1);
+  ASSERT_EQ(message.generators_size(), 2);
   EXPECT_EQ(message.generators(0).name(), "philox_v1");
+  EXPECT_EQ(message.generators(1).name(), "torch_cpu");
   EXPECT_EQ(message.views_size(), 0);
 }
 

@@ -185,16 +185,29 @@ TEST(Recipes, ComeBackEqual) {
   EXPECT_EQ(*FromProto(ToProto(Recipe()), ""), Recipe());
 }
 
-TEST(Recipes, WhatIsNotAnsweredIsMarkedForTheLibrary) {
-  v1::Recipe message;
-  message.add_draws()->set_name("a");
-  message.mutable_generator()->mutable_torch_cpu();
-  const auto recipe = FromProto(message, "");
-  ASSERT_TRUE(recipe.ok());
-  EXPECT_TRUE(recipe->has_draws);
-  EXPECT_TRUE(std::holds_alternative<TorchCpu>(recipe->generator));
-  // The marks survive the way back.
-  EXPECT_EQ(*FromProto(ToProto(*recipe), ""), *recipe);
+TEST(Recipes, ReplaysComeBackEqual) {
+  Recipe recipe;
+  TorchCpu torch;
+  torch.variant = TorchCpu::Variant::kDefaultFma;
+  torch.torch_version = "1.13";
+  torch.start_state = std::string("\0\xff", 2);
+  recipe.generator = torch;
+  recipe.draws = {{"a", Normal{.std = 0.25}, ""}, {"b", std::nullopt, ""}, {"", std::nullopt, "m"}};
+  const auto back = FromProto(ToProto(recipe), "");
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, recipe);
+  EXPECT_EQ(*FromProto(ToProto(Generator(TorchCpu{})), ""), Generator(TorchCpu{}));
+}
+
+TEST(Recipes, EveryTorchVariantHasItsNumber) {
+  for (int number = 1; number < v1::TorchCpu::Variant_ARRAYSIZE; ++number) {
+    EXPECT_EQ(v1::TorchCpu::Variant_Name(number), Name(static_cast<TorchCpu::Variant>(number)));
+  }
+  v1::Generator message;
+  message.mutable_torch_cpu()->set_variant(static_cast<v1::TorchCpu::Variant>(9));
+  const auto refused = FromProto(message, "generator");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.status().message().find("generator.torch_cpu.variant"), std::string::npos);
 }
 
 ViewPart FullPart(std::string name) {

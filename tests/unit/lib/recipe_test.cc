@@ -458,10 +458,10 @@ TEST(ExpandTest, TheResultIsRuleFreeAndResolvesToTheSameFingerprint) {
 
 TEST(ExpandTest, WhatThisVersionDoesNotDoIsUnimplemented) {
   Recipe recipe = TwoLayers();
-  recipe.generator = TorchCpu{};
-  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "generator", "torch_cpu"));
+  recipe.generator = JaxThreefry{};
+  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "generator", "jax_threefry"));
   recipe = TwoLayers();
-  recipe.has_draws = true;
+  recipe.draws.emplace_back();
   EXPECT_THAT(Expand(recipe), IsInvalid("draws", "philox_v1"));
 }
 
@@ -472,6 +472,17 @@ TEST(GeneratorTest, NamesReadBack) {
     EXPECT_EQ(*ParseGenerator(Name(generator)), generator);
   }
   EXPECT_EQ(*ParseGenerator("PHILOX_V1"), Generator(PhiloxV1{}));
+  TorchCpu torch;
+  torch.variant = TorchCpu::Variant::kDefault;
+  torch.torch_version = "1.13";
+  EXPECT_EQ(*ParseGenerator("Torch_CPU( variant=default , torch_version=1.13 )"), Generator(torch));
+  EXPECT_EQ(*ParseGenerator("torch_cpu()"), Generator(TorchCpu{}));
+  EXPECT_THAT(ParseGenerator("torch_cpu(variant=SSE)", "g"), IsInvalid("g.variant", "AVX2_NOFMA"));
+  EXPECT_THAT(ParseGenerator("torch_cpu(torch_version=3.0)", "g"),
+              IsInvalid("g.torch_version", "2.13"));
+  EXPECT_THAT(ParseGenerator("torch_cpu(seed=1)", "g"), IsInvalid("g", "no parameter"));
+  EXPECT_THAT(ParseGenerator("torch_cpu(variant=AVX2", "g"), IsInvalid("g", "parenthesis"));
+  EXPECT_THAT(ParseGenerator("philox_v1(a=1)", "g"), IsInvalid("g", "no parameters"));
   EXPECT_THAT(ParseGenerator("mt19937", "g"), IsInvalid("g", "allowed: philox_v1"));
 }
 

@@ -131,7 +131,7 @@ TEST(RequestResolver, UnknownFieldsAreNeverAnswered) {
 TEST(RequestResolver, WhatIsNotAnsweredYetIsUnimplemented) {
   RequestResolver resolver{ServerOptions()};
   v1::InitializeModelRequest request = ModelRequest({Tensor("a", {3})});
-  request.mutable_recipe()->mutable_generator()->mutable_torch_cpu();
+  request.mutable_recipe()->mutable_generator()->mutable_jax_threefry();
   EXPECT_EQ(resolver.Resolve(request).status().code(), absl::StatusCode::kUnimplemented);
 }
 
