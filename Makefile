@@ -88,7 +88,7 @@ format: install-lint ## Format C++ and the API in place
 	@scripts/lint.sh --fix format proto
 
 .PHONY: bench
-bench: install-build install-test install-bench ## Measure the engine and the stream beside peers: bench/RESULTS.md (BENCH_FLAGS, e.g. wire)
+bench: install-build install-test install-bench ## Measure beside peers: bench/RESULTS.md (BENCH_FLAGS: engine, wire, planning, models)
 	@$(MAKE) build PRESET=release
 	@$(PYTHON) bench/run.py --write $(BENCH_FLAGS)
 

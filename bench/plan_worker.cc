@@ -145,7 +145,7 @@ Recipe Large() {
 
 // YAML in the usual style, a tensor to a line.
 std::string YamlOf(const std::string& json) {
-  std::string yaml;
+  std::string yaml = "# Without this line it would be JSON.\n";
   for (std::size_t i = 0; i < json.size(); ++i) {
     yaml += json[i];
     // Flow style with line breaks where JSON's lists have them; strings keep their quotes.

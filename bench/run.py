@@ -2,8 +2,9 @@
 """Measures side by side with peers and prints the tables; with --write also into bench/RESULTS.md, where a part that is not
 measured stays as it is.
 
-    bench/run.py [engine] [wire] [--programs build/release/bin] [--rounds 7] [--only REGEX] [--write] …
+    bench/run.py [engine] [wire] [planning] [models] [--programs build/release/bin] [--rounds 7] [--only REGEX] [--write] …
 
+Without names, all but the models, which need a disk: 32 GB on it, and many minutes (--gigabytes 2 for less).
 Needs NumPy and torch; libopenblas0-pthread where torch is to have a good linear algebra. The wire needs unshare and ip, and
 shows Arrow Flight where --flight-python names an interpreter that has pyarrow.
 """
@@ -18,11 +19,14 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import engine
 import measure
+import models
+import planning
 import wire
 
 RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
 HOW = "All cases in turn in every round; medians. GB are 10^9 bytes; ratios are formed round by round."
-PARTS = ("Engine", "Wire")
+PARTS = ("Engine", "Wire", "Planning", "Models")
+DEFAULT_PARTS = ("Engine", "Wire", "Planning")
 
 
 def selected(pattern, cases, figures):
@@ -66,6 +70,23 @@ def wire_part(options):
         worker.close()
 
 
+def planning_part(options):
+    worker, cases, figures = planning.cases_and_figures(options.programs / "plan_worker")
+    text = ["", f"## Planning, {worker.target}, {options.rounds} rounds, 3 of 100 000 tensors"] + tables("planning", options, cases, figures)
+    worker.close()
+    return [], text
+
+
+def models_part(options):
+    measured = models.Models(options.programs, options.directory, options.gigabytes)
+    try:
+        cases, figures = measured.cases_and_figures()
+        text = ["", f"## Llama 3 8B, {measured.size / 1e9:.2f} GB of bfloat16, {options.rounds} rounds"]
+        return [], text + tables("models", options, cases, figures)
+    finally:
+        measured.close()
+
+
 def write(parts):
     """Into the file: `parts` by title; the others as they stand there."""
     old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
@@ -76,7 +97,7 @@ def write(parts):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="engine|wire", help="default: both")
+    parser.add_argument("parts", nargs="*", metavar="engine|wire|planning|models", help="default: all but models")
     parser.add_argument("--programs", default="build/release/bin", type=pathlib.Path)
     parser.add_argument("--rounds", default=7, type=int)
     parser.add_argument("--only", default="", help="only comparisons whose title matches, and the cases that they need")
@@ -90,18 +111,21 @@ def main():
     group.add_argument("--congestion", default="reno", help="TCP's congestion control, of both sides of every comparison")
     group.add_argument("--server-flags", default="", help="for weightinit-server, in one string")
     group.add_argument("--flight-python", default="", help="an interpreter that has pyarrow")
+    group = parser.add_argument_group("models")
+    group.add_argument("--directory", default=".", type=pathlib.Path, help="on the disk to measure")
+    group.add_argument("--gigabytes", default=17.0, type=float, help="of the model; default: all of it")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through `finally`: no process of ours is left
-    wanted = [part for part in PARTS if not options.parts or part.lower() in options.parts]
+    wanted = [part for part in PARTS if part.lower() in (options.parts or map(str.lower, DEFAULT_PARTS))]
     if len(wanted) < len(options.parts):
-        parser.error("parts are: engine, wire")
+        parser.error("parts are: engine, wire, planning, models")
     if "Wire" in wanted:
         wire.enter_own_network(options.congestion)
 
     command = "bench/run.py " + " ".join(map(shlex.quote, sys.argv[1:]))
     parts = {}
     for part in wanted:
-        conditions, text = {"Engine": engine_part, "Wire": wire_part}[part](options)
+        conditions, text = {"Engine": engine_part, "Wire": wire_part, "Planning": planning_part, "Models": models_part}[part](options)
         lines = [HOW, f"Command: `{command}`", "", *(f"* {line}" for line in measure.machine() + conditions), *text]
         parts[part] = "\n".join(lines)
         print(f"# {part}\n\n{parts[part]}\n")

@@ -1,6 +1,7 @@
 #include <CLI/App.hpp>
 
 #include "client/cli/command.h"
+#include "client/cli/constant_flags.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/flag_value.h"
 #include "client/cli/message_json.h"
@@ -24,6 +25,7 @@ class DiffCommand final : public Command {
                    "from each RECIPE")
         ->type_name("FILE")
         ->check(NonEmpty());
+    constants_.AddTo(app);
     app.add_option("--only", only_, "only tensors whose whole name matches (RE2)")
         ->type_name("REGEX")
         ->check(NonEmpty());
@@ -54,8 +56,9 @@ class DiffCommand final : public Command {
   absl::StatusOr<ModelPlan> Plan(const std::string& recipe) const {
     absl::StatusOr<LoadedRecipe> loaded = LoadRecipe(recipe, rules_);
     if (!loaded.ok()) return loaded.status();
+    if (absl::Status status = constants_.ApplyTo(loaded->recipe); !status.ok()) return status;
     absl::StatusOr<ModelPlan> plan = Resolve(loaded->recipe);
-    return plan.ok() ? plan : WithLines(plan.status(), loaded->origin);
+    return plan.ok() ? plan : WithConstantHint(WithLines(plan.status(), loaded->origin));
   }
 
   static Table TableOf(const std::vector<TensorDifference>& differences) {
@@ -104,6 +107,7 @@ class DiffCommand final : public Command {
     return JsonText(json);
   }
 
+  ConstantFlags constants_;
   std::string left_, right_, rules_, only_;
 };
 

@@ -25,25 +25,31 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Which of them share their elements with another that is asked for too. A tied tensor without its
+// original is none: to whoever reads it, it is a tensor of its own.
+std::vector<bool> DuplicatesIn(const ModelPlan& plan, std::span<const BoundSelection> selections) {
+  std::set<int> asked;
+  for (const BoundSelection& selection : selections) asked.insert(selection.tensor);
+  std::vector<bool> duplicates;
+  for (const BoundSelection& selection : selections) {
+    const auto& tied_to = plan.tensors[static_cast<std::size_t>(selection.tensor)].tied_to;
+    duplicates.push_back(tied_to.has_value() && asked.contains(*tied_to));
+  }
+  return duplicates;
+}
+
 // Who asks for tensors that share their elements gets one of them in a safetensors file, as
-// Hugging Face writes them. A duplicate whose original is not asked for stays.
+// Hugging Face writes them.
 std::vector<Selection> WithoutDuplicates(OutputKind kind, const ModelPlan& plan,
                                          std::span<const Selection> selections,
                                          std::span<const BoundSelection> bound) {
   std::vector<Selection> kept(selections.begin(), selections.end());
   if (kind != OutputKind::kSafetensors && kind != OutputKind::kShards) return kept;
-  std::set<int> asked;
-  bool has_duplicates = false;
-  for (const BoundSelection& selection : bound) asked.insert(selection.tensor);
-  const auto is_duplicate = [&](std::size_t i) {
-    const auto& tied_to = plan.tensors[static_cast<std::size_t>(bound[i].tensor)].tied_to;
-    return tied_to.has_value() && asked.contains(*tied_to);
-  };
-  for (std::size_t i = 0; i < bound.size(); ++i) has_duplicates |= is_duplicate(i);
-  if (!has_duplicates) return kept;
+  const std::vector<bool> duplicates = DuplicatesIn(plan, bound);
+  if (std::find(duplicates.begin(), duplicates.end(), true) == duplicates.end()) return kept;
   kept.clear();
   for (std::size_t i = 0; i < bound.size(); ++i) {
-    if (is_duplicate(i)) continue;
+    if (duplicates[i]) continue;
     Selection& selection = kept.emplace_back();
     if (selections.empty()) {
       selection.name = plan.tensors[static_cast<std::size_t>(bound[i].tensor)].name;
@@ -58,15 +64,16 @@ std::vector<Selection> WithoutDuplicates(OutputKind kind, const ModelPlan& plan,
 Drawn Prepare(const ModelPlan& plan, std::span<const BoundSelection> selections,
               const DrawOptions& options) {
   Drawn drawn;
+  const std::vector<bool> duplicates = DuplicatesIn(plan, selections);
   std::int64_t counted = 0;  // of the model's tensors, those that are there whole
-  for (const BoundSelection& selection : selections) {
+  for (std::size_t i = 0; i < selections.size(); ++i) {
+    const BoundSelection& selection = selections[i];
     const TensorPlan& tensor = plan.tensors[static_cast<std::size_t>(selection.tensor)];
-    const bool is_counted =
-        !tensor.tied_to.has_value() && !IsCountedElsewhere(tensor.shape, options.shard);
+    const bool is_counted = !duplicates[i] && !IsCountedElsewhere(tensor.shape, options.shard);
     drawn.tensors.push_back({tensor.name, selection.dtype, selection.shape, selection.num_bytes(),
                              0, DigestWeight(tensor.name, selection.dtype, tensor.shape),
                              is_counted});
-    if (is_counted && selection.shape == tensor.shape) ++counted;
+    if (is_counted && !tensor.tied_to.has_value() && selection.shape == tensor.shape) ++counted;
   }
   const bool whole =
       counted == std::count_if(plan.tensors.begin(), plan.tensors.end(),

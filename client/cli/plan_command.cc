@@ -41,6 +41,7 @@ class PlanCommand final : public Command {
       return answer.status();
     }
     const std::vector<std::size_t> tensors_of_rules = TensorsOfRules(*answer, spec->recipe);
+    const std::vector<std::string> idle_hints = IdleHints(*answer, spec->recipe);
     if (answer->report.drawable()) {
       // --only picks by the names of the plan.
       absl::StatusOr<Model> model = spec_.Resolve(*spec);
@@ -54,11 +55,11 @@ class PlanCommand final : public Command {
                                            : fingerprint + "\n");
       }
     } else if (session.flags().json) {
-      session.Print(Json(*answer));
+      session.Print(Json(*answer, idle_hints));
     } else if (spec->single_tensor && answer->tensors.size() == 1) {
       session.Print(TensorText(*answer, session.out()));
     } else {
-      session.Print(PlanReportText(*answer, spec->recipe, tensors_of_rules,
+      session.Print(PlanReportText(*answer, spec->recipe, tensors_of_rules, idle_hints,
                                    spec_.SeedText(answer->report.seed()), session.out()));
     }
     if (answer->report.drawable()) return kExitDone;
@@ -77,10 +78,18 @@ class PlanCommand final : public Command {
     return absl::OkStatus();
   }
 
-  static std::string Json(const PlanAnswer& answer) {
+  static std::string Json(const PlanAnswer& answer, const std::vector<std::string>& idle_hints) {
     v1::PlanPage page;
     page.mutable_tensors()->Add(answer.tensors.begin(), answer.tensors.end());
-    return JsonText({{"report", MessageJson(answer.report)}, {"page", MessageJson(page)}});
+    nlohmann::ordered_json json = {{"report", MessageJson(answer.report)}};
+    // As the report's idleRules, in which the API has no place for them.
+    nlohmann::ordered_json hints = nlohmann::ordered_json::array();
+    for (std::size_t rule = 0; rule < idle_hints.size(); ++rule) {
+      if (!idle_hints[rule].empty()) hints.push_back({{"rule", rule}, {"hint", idle_hints[rule]}});
+    }
+    if (!hints.empty()) json["idleHints"] = std::move(hints);
+    json["page"] = MessageJson(page);
+    return JsonText(json);
   }
 
   // Of a single tensor, all that there is to say.

@@ -53,13 +53,14 @@ std::string MatchesText(const Rule& rule) {
 }
 
 std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
-                      const std::vector<std::size_t>& tensors_of_rules, const Terminal& terminal) {
+                      const std::vector<std::size_t>& tensors_of_rules,
+                      const std::vector<std::string>& idle_hints, const Terminal& terminal) {
   if (recipe.rules.empty()) return "";
   Table table({{.title = "RULE", .align = Table::Align::kRight},
                {.title = "MATCHES", .fit = kShortened},
                {.title = "GIVES", .fit = kShortened},
                {.title = "TENSORS", .align = Table::Align::kRight},
-               {.title = ""}});
+               {.title = "", .rank = 1, .moved = Table::Moved::kBelow}});
   const auto& idle = answer.report.idle_rules();
   for (std::size_t r = 0; r < recipe.rules.size(); ++r) {
     const Rule& rule = recipe.rules[r];
@@ -67,7 +68,9 @@ std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
                                     [r](const auto& entry) { return entry.rule() == r; });
     // A rule that matches without ever winning is not idle, but as good as.
     const std::string note =
-        found != idle.end() ? (found->allowed() ? "matches nothing, as it may" : "matches nothing")
+        found != idle.end()
+            ? (found->allowed() ? "matches nothing, as it may" : "matches nothing") +
+                  (idle_hints[r].empty() ? "" : "; " + idle_hints[r])
         : tensors_of_rules[r] == 0 && !rule.skip ? "earlier rules win everywhere"
                                                  : "";
     table.Add({std::to_string(r), MatchesText(rule),
@@ -79,31 +82,42 @@ std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
   return table.Text(terminal);
 }
 
-// "h.0.mlp.weight: rule 1 wins over 3, 4"
-std::string OverlapsText(const v1::PlanReport& report, const Terminal& terminal) {
-  if (report.overlap_count() == 0) return "";
-  std::string text = WithCommas(report.overlap_count()) +
-                     (report.overlap_count() == 1 ? " tensor matches" : " tensors match") +
-                     " several rules; the first one wins:\n";
-  const auto most = terminal.is_terminal() ? kMostShown : static_cast<std::size_t>(-1);
+// `title`, and below it a line for each of `entries`: a few on a terminal, all in a pipe.
+template <typename Entries, typename LineOf>
+std::string ListText(const std::string& title, const Entries& entries, const Terminal& terminal,
+                     const LineOf& line_of) {
+  if (entries.empty()) return "";
+  std::string text = title + ":\n";
+  const auto count = static_cast<std::size_t>(entries.size());
+  const std::size_t most = terminal.is_terminal() ? kMostShown : count;
   std::size_t shown = 0;
-  for (const auto& overlap : report.overlaps()) {
-    if (shown++ == most) break;
-    text += "  " + Printable(overlap.tensor()) + ": rule " + std::to_string(overlap.rule()) +
-            " wins over ";
-    for (int i = 0; i < overlap.other_rules_size(); ++i) {
-      text += (i == 0 ? "" : ", ") + std::to_string(overlap.other_rules(i));
-    }
-    const auto listed = static_cast<std::uint32_t>(overlap.other_rules_size());
-    if (overlap.other_rule_count() > listed) {
-      text += " and " + WithCommas(overlap.other_rule_count() - listed) + " more";
-    }
-    text += "\n";
+  for (const auto& entry : entries) {
+    if (shown == most) break;
+    text += "  " + Printable(line_of(entry)) + "\n";
+    ++shown;
   }
-  if (report.overlap_count() > most) {
-    text += "  … and " + WithCommas(report.overlap_count() - most) + " more (in a pipe: all)\n";
-  }
+  if (shown < count) text += "  … and " + WithCommas(count - shown) + " more (in a pipe: all)\n";
   return text;
+}
+
+std::string OverlapsText(const v1::PlanReport& report, const Terminal& terminal) {
+  const std::string title = WithCommas(report.overlap_count()) +
+                            (report.overlap_count() == 1 ? " tensor matches" : " tensors match") +
+                            " several rules; the first one wins";
+  return ListText(title, report.overlaps(), terminal, [](const auto& overlap) {
+    std::string line = overlap.tensor() + ": rule " + std::to_string(overlap.rule()) + " wins over";
+    for (int i = 0; i < overlap.other_rules_size(); ++i)
+      line += (i == 0 ? " " : ", ") + std::to_string(overlap.other_rules(i));
+    const auto listed = static_cast<std::uint32_t>(overlap.other_rules_size());
+    if (overlap.other_rule_count() > listed)
+      line += " and " + WithCommas(overlap.other_rule_count() - listed) + " more";
+    return line;
+  });
+}
+
+std::string UncoveredText(const v1::PlanReport& report, const Terminal& terminal) {
+  return ListText(WithCommas(report.uncovered_count()) + " covered by no rule", report.uncovered(),
+                  terminal, [](const std::string& tensor) { return tensor; });
 }
 
 std::string WarningsText(const PlanAnswer& answer, const Terminal& terminal) {
@@ -128,16 +142,34 @@ std::vector<std::size_t> TensorsOfRules(const PlanAnswer& answer, const Recipe& 
   return counts;
 }
 
+std::vector<std::string> IdleHints(const PlanAnswer& answer, const Recipe& recipe) {
+  std::vector<std::string> hints(recipe.rules.size());
+  const auto& idle = answer.report.idle_rules();
+  // Where a recipe allows it, they are warnings already.
+  if (std::all_of(idle.begin(), idle.end(), [](const auto& entry) { return entry.allowed(); }))
+    return hints;
+  Recipe relaxed = recipe;
+  relaxed.allow_idle = relaxed.allow_uncovered = true;
+  const absl::StatusOr<Expansion> expansion = Expand(relaxed);
+  if (!expansion.ok()) return hints;
+  const Coverage& coverage = expansion->coverage;
+  for (std::size_t i = 0; i < coverage.idle_rules.size(); ++i)
+    hints[static_cast<std::size_t>(coverage.idle_rules[i])] = coverage.idle_hints[i];
+  return hints;
+}
+
 std::string PlanReportText(const PlanAnswer& answer, const Recipe& recipe,
                            const std::vector<std::size_t>& tensors_of_rules,
-                           const std::string& seed_text, const Terminal& terminal) {
+                           const std::vector<std::string>& idle_hints, const std::string& seed_text,
+                           const Terminal& terminal) {
   const v1::PlanReport& report = answer.report;
   std::string text = TensorsText(answer, terminal);
-  if (const std::string rules = RulesText(answer, recipe, tensors_of_rules, terminal);
+  if (const std::string rules = RulesText(answer, recipe, tensors_of_rules, idle_hints, terminal);
       !rules.empty()) {
     text += "\n" + rules + "\n";
   }
   text += OverlapsText(report, terminal);
+  text += UncoveredText(report, terminal);
   text += WarningsText(answer, terminal);
   if (answer.tensors.size() < report.tensor_count()) {
     text += WithCommas(answer.tensors.size()) + " of " + WithCommas(report.tensor_count()) +
@@ -155,9 +187,6 @@ std::string PlanTotalsText(const v1::PlanReport& report, const std::string& seed
                      Printable(report.generator()) + ", " + seed_text + "\n";
   if (report.skipped_size() > 0) {
     text += WithCommas(static_cast<std::uint64_t>(report.skipped_size())) + " skipped by rules\n";
-  }
-  if (report.uncovered_count() > 0) {
-    text += WithCommas(report.uncovered_count()) + " covered by no rule\n";
   }
   if (report.drawable()) {
     const std::string& fingerprint = report.fingerprint();

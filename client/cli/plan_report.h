@@ -17,11 +17,16 @@ namespace weightinit::client {
 // Tensors that each rule of a recipe gave the init, by the rule's index.
 std::vector<std::size_t> TensorsOfRules(const PlanAnswer& answer, const Recipe& recipe);
 
+// Of each rule that matches nothing and may not: what it nearly matches, in words. Empty for
+// others, and where nothing is near.
+std::vector<std::string> IdleHints(const PlanAnswer& answer, const Recipe& recipe);
+
 // The whole report. `answer` may have lost the tensors that were not asked for; `tensors_of_rules`
-// is of the whole. `seed_text` as people read it.
+// is of the whole, and so are `idle_hints`. `seed_text` as people read it.
 std::string PlanReportText(const PlanAnswer& answer, const Recipe& recipe,
                            const std::vector<std::size_t>& tensors_of_rules,
-                           const std::string& seed_text, const Terminal& terminal);
+                           const std::vector<std::string>& idle_hints, const std::string& seed_text,
+                           const Terminal& terminal);
 
 // Its last lines: totals, generator, seed, fingerprint.
 std::string PlanTotalsText(const v1::PlanReport& report, const std::string& seed_text);

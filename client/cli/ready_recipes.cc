@@ -15,4 +15,12 @@ std::string_view DescriptionOf(const ReadyRecipe& recipe) {
   return line;
 }
 
+std::string UseOf(const ReadyRecipe& recipe) {
+  constexpr std::string_view kUse = "\n# Use: weightinit ";
+  const std::size_t found = recipe.yaml.find(kUse);
+  if (found == std::string_view::npos) return "model " + std::string(recipe.name);
+  const std::string_view rest = recipe.yaml.substr(found + kUse.size());
+  return std::string(rest.substr(0, rest.find('\n')));
+}
+
 }  // namespace weightinit::client

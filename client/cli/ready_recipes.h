@@ -5,6 +5,7 @@
 #define WEIGHTINIT_CLIENT_CLI_READY_RECIPES_H_
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace weightinit::client {
@@ -21,6 +22,10 @@ const ReadyRecipe* FindReadyRecipe(std::string_view name);
 
 // The first line of the recipe's opening comment: what it is.
 std::string_view DescriptionOf(const ReadyRecipe& recipe);
+
+// How it is drawn, the words behind "weightinit": "model resnet50", or for rules without tensors
+// "model TENSORS --rules gpt2 --constant layers=12", as its comment says ("# Use: …").
+std::string UseOf(const ReadyRecipe& recipe);
 
 }  // namespace weightinit::client
 

@@ -66,6 +66,13 @@ absl::StatusOr<LoadedRecipe> LoadRecipe(const std::string& recipe, const std::st
     loaded.recipe = std::move(others->recipe);
     loaded.origin.rules = others->document;
   }
+  if (loaded.recipe.tensors.empty() && !loaded.recipe.rules.empty()) {
+    const std::string& name = rules.empty() ? recipe : rules;
+    return absl::FailedPreconditionError(
+        "'" + recipe + "' has no tensors" +
+        (rules.empty() ? " but rules for those of another file" : "") +
+        "; a checkpoint or a manifest in its place has them: TENSORS --rules " + name);
+  }
   loaded.origin.rules_in_file = loaded.recipe.rules.size();
   return loaded;
 }

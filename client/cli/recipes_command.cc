@@ -19,10 +19,13 @@ class RecipesCommand final : public Command {
   absl::StatusOr<int> Run(Session& session) override {
     if (!name_.empty()) return PrintOne(session);
     nlohmann::ordered_json json = nlohmann::ordered_json::array();
-    Table table({{"RECIPE"}, {.title = "WHAT", .fit = Table::Fit::kShortened}});
+    Table table({{"RECIPE"},
+                 {.title = "WHAT", .fit = Table::Fit::kShortened},
+                 {.title = "USE: weightinit …", .rank = 1, .moved = Table::Moved::kBelow}});
     for (const ReadyRecipe& recipe : ReadyRecipes()) {
-      table.Add({std::string(recipe.name), std::string(DescriptionOf(recipe))});
-      json.push_back({{"name", recipe.name}, {"description", DescriptionOf(recipe)}});
+      const std::string use = UseOf(recipe);
+      table.Add({std::string(recipe.name), std::string(DescriptionOf(recipe)), use});
+      json.push_back({{"name", recipe.name}, {"description", DescriptionOf(recipe)}, {"use", use}});
     }
     session.Print(session.flags().json ? JsonText({{"recipes", json}}) : table.Text(session.out()));
     return kExitDone;

@@ -71,6 +71,7 @@ void SpecFlags::AddTo(CLI::App& app, const std::string& recipe_help) {
                    "take rules, seed and generator from this recipe, and the tensors from RECIPE")
         ->type_name("FILE")
         ->check(NonEmpty());
+    constants_.AddTo(app);
     app.add_option("--only", only_, "only tensors whose whole name matches (RE2)")
         ->type_name("REGEX")
         ->check(NonEmpty());
@@ -198,8 +199,8 @@ absl::StatusOr<Spec> SpecFlags::Load() const {
 
 absl::StatusOr<Spec> SpecFlags::LoadTensor() const {
   if (!init_.given()) return UsageError("--init is missing, as in --init 'normal(std=0.02)'");
-  if (!rules_.empty() || !only_.empty()) {
-    return UsageError("--rules and --only go with a RECIPE, not with --shape");
+  if (!rules_.empty() || !only_.empty() || constants_.given()) {
+    return UsageError("--rules, --constant and --only go with a RECIPE, not with --shape");
   }
   Spec spec;
   spec.single_tensor = true;
@@ -233,6 +234,7 @@ absl::StatusOr<Spec> SpecFlags::LoadRecipe() const {
   Spec spec;
   spec.recipe = std::move(loaded->recipe);
   spec.origin = std::move(loaded->origin);
+  if (absl::Status status = constants_.ApplyTo(spec.recipe); !status.ok()) return status;
 
   absl::StatusOr<std::optional<FanGeometry>> fan = Fan();
   if (!fan.ok()) return fan.status();
@@ -308,7 +310,7 @@ absl::StatusOr<Model> SpecFlags::Resolve(const Spec& spec) const {
     return Model{spec.recipe, *std::move(plan)};
   }
   absl::StatusOr<ModelPlan> plan = weightinit::Resolve(spec.recipe);
-  if (!plan.ok()) return WithLines(plan.status(), spec.origin);
+  if (!plan.ok()) return WithConstantHint(WithLines(plan.status(), spec.origin));
   const auto& rules = plan->coverage.rule_of_tensor;
   const auto own = static_cast<int>(spec.origin.rules_in_file);
   if (init_.given() && !rules.empty() &&

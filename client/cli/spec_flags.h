@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/backend.h"
+#include "client/cli/constant_flags.h"
 #include "client/cli/init_flags.h"
 #include "client/cli/shard.h"
 #include "client/formats/recipe_file.h"
@@ -81,6 +82,7 @@ class SpecFlags {
 
   const Takes takes_;
   InitFlags init_;
+  ConstantFlags constants_;
   std::string recipe_, rules_, only_;
   std::optional<std::string> shape_;
   std::string name_, dtype_, slice_, generator_;

@@ -3,14 +3,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/yaml.h>
 
 #include <cerrno>
 #include <charconv>
-#include <sstream>
-#include <unordered_map>
 
+#include "client/formats/document_builder.h"
 #include "weightinit/status.h"
 
 namespace weightinit::client {
@@ -28,11 +25,10 @@ std::string NotUtf8(std::string_view text) {
   return binary ? "is not text but binary" : "";
 }
 
-// Thrown through yaml-cpp, which has no other way to be stopped; caught in Document::Parse.
-struct Refusal {
-  int line;
-  std::string reason;
-};
+bool LooksLikeJson(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && text[first] == '{';
+}
 
 }  // namespace
 
@@ -48,96 +44,6 @@ std::string SnakeCase(std::string_view key) {
   }
   return snake;
 }
-
-// Builds the tree from yaml-cpp's events. yaml-cpp's own tree would expand nothing either, but
-// keeps duplicate keys silently and cannot be stopped at a number of nodes.
-class TreeBuilder final : public YAML::EventHandler {
- public:
-  explicit TreeBuilder(Document* document) : document_(document) {}
-
-  int documents() const { return documents_; }
-
-  void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) throw Refusal{mark.line + 1, "a second document in one file"};
-  }
-  void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    Add(mark, anchor, Document::Kind::kNull);
-  }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    const std::uint32_t target = anchors_.at(anchor);
-    if (document_->nodes_[target].open) throw Refusal{mark.line + 1, "an alias to what holds it"};
-    Attach(target, mark);
-  }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                const std::string& value) override {
-    const bool quoted = tag == "!";
-    const bool null = !quoted && (value == "~" || value == "null" || value == "Null" ||
-                                  value == "NULL" || value.empty());
-    const std::uint32_t node =
-        Add(mark, anchor, null ? Document::Kind::kNull : Document::Kind::kScalar);
-    document_->nodes_[node].text = null ? "" : value;
-    document_->nodes_[node].quoted = quoted;
-  }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
-    Open(Add(mark, anchor, Document::Kind::kList), mark);
-  }
-  void OnSequenceEnd() override { Close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
-    Open(Add(mark, anchor, Document::Kind::kMap), mark);
-  }
-  void OnMapEnd() override { Close(); }
-
- private:
-  std::uint32_t Add(const YAML::Mark& mark, YAML::anchor_t anchor, Document::Kind kind) {
-    if (document_->nodes_.size() >= Document::kMaxNodes) {
-      throw Refusal{mark.line + 1, "more than " + std::to_string(Document::kMaxNodes) + " values"};
-    }
-    const auto node = static_cast<std::uint32_t>(document_->nodes_.size());
-    document_->nodes_.push_back({.kind = kind, .line = mark.line + 1, .text = {}, .children = {}});
-    if (anchor != YAML::NullAnchor) anchors_[anchor] = node;
-    Attach(node, mark);
-    return node;
-  }
-
-  void Attach(std::uint32_t node, const YAML::Mark& mark) {
-    if (open_.empty()) {
-      document_->root_ = node;
-      return;
-    }
-    Document::Node& parent = document_->nodes_[open_.back()];
-    // Keys are scalars: anything else has no place in a recipe, and no path.
-    if (parent.kind == Document::Kind::kMap && parent.children.size() % 2 == 0 &&
-        document_->nodes_[node].kind != Document::Kind::kScalar) {
-      throw Refusal{mark.line + 1, "a key that is not a text"};
-    }
-    // yaml-cpp finds an empty value where the next thing begins; people look for it at its key.
-    Document::Node& child = document_->nodes_[node];
-    if (parent.kind == Document::Kind::kMap && child.kind == Document::Kind::kNull) {
-      child.line = document_->nodes_[parent.children.back()].line;
-    }
-    parent.children.push_back(node);
-  }
-
-  void Open(std::uint32_t node, const YAML::Mark& mark) {
-    if (open_.size() >= Document::kMaxDepth) {
-      throw Refusal{mark.line + 1, "more than " + std::to_string(Document::kMaxDepth) + " levels"};
-    }
-    document_->nodes_[node].open = true;
-    open_.push_back(node);
-  }
-  void Close() {
-    document_->nodes_[open_.back()].open = false;
-    open_.pop_back();
-  }
-
-  Document* document_;
-  std::vector<std::uint32_t> open_;
-  std::unordered_map<YAML::anchor_t, std::uint32_t> anchors_;
-  int documents_ = 0;
-};
 
 Document::Kind Document::Value::kind() const { return document_->nodes_[node_].kind; }
 const std::string& Document::Value::text() const { return document_->nodes_[node_].text; }
@@ -185,20 +91,20 @@ absl::StatusOr<Document> Document::Parse(std::string_view text, std::string_view
         1, "", reason + "; a recipe is YAML or JSON in UTF-8, a checkpoint a .safetensors file");
   }
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  TreeBuilder builder(&document);
   try {
-    std::istringstream stream{std::string(text)};
-    YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(builder)) {
+    if (LooksLikeJson(text)) {
+      DocumentBuilder builder(&document);
+      if (ReadJson(text, builder)) return document;
+      // Braces, but YAML's: keys without quotes, comments, a comma before the end.
+      document.nodes_.clear();
     }
-  } catch (const Refusal& refusal) {
+    DocumentBuilder builder(&document);
+    ReadYaml(text, builder);
+  } catch (const DocumentBuilder::Refusal& refusal) {
     return document.Error(refusal.line, "", refusal.reason);
-  } catch (const YAML::Exception& error) {
-    return document.Error(error.mark.is_null() ? 1 : error.mark.line + 1, "", error.msg);
   } catch (const std::exception& error) {
     return document.Error(1, "", error.what());
   }
-  if (builder.documents() == 0) return document.Error(1, "", "the file is empty");
   return document;
 }
 

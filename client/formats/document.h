@@ -4,7 +4,7 @@
 //   document->root().key(0).text()            // "rules"
 //   document->LineOf("rules[2].init.normal")  // the line of the deepest part that exists
 //
-// JSON is read as the subset of YAML that it is, so that errors in both name their line. One
+// Errors in both name their line. What begins with a brace and is no JSON is read as YAML. One
 // document per file; cyclic aliases, keys that are no texts, more than kMaxDepth levels and more
 // than kMaxFileBytes are refused. Repeated keys are kept: whoever walks the tree refuses them, and
 // bounds the walk (kMaxVisits), since aliases are shared, not copied.
@@ -82,7 +82,7 @@ class Document {
   absl::Status Error(int line, std::string_view field, std::string_view description) const;
 
  private:
-  friend class TreeBuilder;
+  friend class DocumentBuilder;
   struct Node {
     Kind kind = Kind::kNull;
     bool quoted = false;

@@ -422,7 +422,7 @@ class EndToEndTest(harness.TestCase):
                 cli("plan", file, "--fingerprint").text,
                 self.both("plan", name, "--fingerprint"),
             )
-        self.assertIn("did you mean 'resnet50'", cli("recipes", "resnet5", expect=1).err)
+        self.assertIn("did you mean 'resnet50'", cli("recipes", "resnet51", expect=1).err)
 
     def test_a_manifest_of_a_file_stands_where_a_recipe_does(self):
         net = self.path("net.safetensors")

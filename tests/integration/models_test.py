@@ -486,6 +486,72 @@ class DiffTest(Model):
         self.assertIn("no init", cli("diff", a, b, expect=1).err)
 
 
+class TiedTest(harness.TestCase):
+    RECIPE = """
+tensors:
+  - {name: embed, shape: [6, 4], init: normal}
+  - {name: body, shape: [4, 4], init: normal}
+  - {name: head, shape: [6, 4], view: {tied_to: embed}}
+"""
+
+    @staticmethod
+    def total(*arguments):
+        return cli("digest", *arguments, "--quiet").text.splitlines()[-1]
+
+    def test_a_tied_tensor_counts_once_and_alone_for_itself(self):
+        recipe = self.write("recipe.yaml", self.RECIPE)
+        for only, names in ((".*", {"embed", "body"}), ("embed|head", {"embed"}), ("head", {"head"}), ("body|head", {"body", "head"})):
+            path = self.path("model.safetensors")
+            drawn = json.loads(cli("model", recipe, "--only", only, "-o", path, "--json").text)
+            self.assertEqual(set(safetensors_of(path)[1]), names)
+            self.assertEqual(self.total(path), self.total(recipe, "--only", only), only)
+            self.assertEqual(drawn.get("selectionDigest", drawn.get("modelDigest")), self.total(path).split()[0])
+            cli("verify", path, "--recipe", recipe, "--only", only)
+            for rank in range(2):
+                flags = ("--only", only, "--rank", rank, "--world-size", 2)
+                cli("model", recipe, *flags, "-o", path)
+                self.assertEqual(self.total(path), self.total(recipe, *flags), only)
+        self.assertEqual(self.total(recipe), self.total(recipe, "--only", ".*"))
+        self.assertEqual(self.total(recipe), self.total(self.write("two.yaml", self.RECIPE.partition("  - {name: head")[0])))
+
+
+class CoverageTest(harness.TestCase):
+    """What a plan says of rules: in a pipe, where other programs read it. (terminal_test has the terminal.)"""
+
+    RECIPE = """
+tensors:
+  - {name: h.0.mlp.weight, shape: [4, 4], module: Linear}
+  - {name: h.1.mlp.weight, shape: [4, 4], module: Linear}
+  - {name: embed, shape: [4, 4]}
+rules:
+  - {name_regex: 'h\\.0\\..*', init: ones}
+  - {name_regex: 'h\\.\\d+\\.mpl\\.weight', init: zeros}
+  - {module: Linear, init: normal}
+  - {name_regex: 'embed', module: Linear, init: normal}
+  - {name_regex: 'mask', skip: true, may_be_idle: true}
+  - {name_regex: '.*\\.weight', init: uniform}
+"""
+    HINTS = {1: 'nearest names: "h.0.mlp.weight"', 3: '"embed" has no module'}
+
+    def test_the_report_names_what_is_uncovered_idle_nearly_matched_and_matched_twice(self):
+        text = cli("plan", self.write("recipe.yaml", self.RECIPE), expect=1).text
+        for rule, hint in self.HINTS.items():
+            self.assertRegex(text, rf"(?m)^ +{rule} .* matches nothing; {hint}$")
+        self.assertRegex(text, r"(?m)^ +4 .* matches nothing, as it may$")
+        self.assertRegex(text, r"(?m)^ +5 .* earlier rules win everywhere$")
+        self.assertIn("2 tensors match several rules; the first one wins:\n  h.0.mlp.weight: rule 0 wins over 2, 5\n"
+                      "  h.1.mlp.weight: rule 2 wins over 5\n", text)
+        self.assertIn("1 covered by no rule:\n  embed\n", text)
+
+    def test_the_same_in_json(self):
+        answer = json.loads(cli("plan", self.write("recipe.yaml", self.RECIPE), "--json", expect=1).text)
+        self.assertEqual({one["rule"]: one["hint"] for one in answer["idleHints"]}, self.HINTS)
+        report = answer["report"]
+        self.assertEqual([one["rule"] for one in report["idleRules"]], [1, 3, 4])
+        self.assertEqual(report["uncovered"], ["embed"])
+        self.assertEqual(report["overlaps"][0], {"tensor": "h.0.mlp.weight", "rule": 0, "otherRules": [2, 5], "otherRuleCount": 2})
+
+
 class SummaryTest(Model):
     def test_a_model_without_output_is_described_tensor_by_tensor(self):
         for flags in ((), ("--server", self.servers[0])):
