@@ -1,5 +1,5 @@
-// JSON → Document, from nlohmann-json's events: several times as fast as yaml-cpp, which can read it
-// too. Events know no line; the iterator that the parser reads through counts them.
+// JSON → Document, from nlohmann-json's events: several times as fast as yaml-cpp, which can read
+// it too. Events know no line; the iterator that the parser reads through counts them.
 #include <cstddef>
 #include <iterator>
 #include <nlohmann/json.hpp>
