@@ -17,14 +17,16 @@ namespace {
 
 bool IsOfName(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
-// Whatever stands in the rules' expressions as a name: constants, groups, functions.
+// What stands in the rules' expressions as a name: constants and groups.
 std::set<std::string> NamesInScales(const Recipe& recipe) {
   std::set<std::string> names;
   for (const Rule& rule : recipe.rules) {
     const std::string& text = rule.scale;
     for (auto begin = text.begin(); begin != text.end();) {
       const auto end = std::find_if_not(begin, text.end(), IsOfName);
-      if (begin != end) names.emplace(begin, end);
+      const bool is_number = std::isdigit(static_cast<unsigned char>(*begin)) != 0;
+      const bool is_function = end != text.end() && *end == '(';
+      if (begin != end && !is_number && !is_function) names.emplace(begin, end);
       begin = end == text.end() ? end : end + 1;
     }
   }
@@ -45,17 +47,15 @@ void ConstantFlags::AddTo(CLI::App& app) {
 absl::Status ConstantFlags::ApplyTo(Recipe& recipe) const {
   if (texts_.empty()) return absl::OkStatus();
   const std::set<std::string> known = NamesInScales(recipe);
-  std::set<std::string_view> given;
+  std::set<std::string> given;
   for (const std::string& text : texts_) {
     const std::size_t end = text.find('=');
     if (end == 0 || end == std::string::npos)
       return UsageError("--constant: '" + text + "' is not NAME=NUMBER, as in layers=12");
-    const std::string name = text.substr(0, end);
-    const absl::StatusOr<double> value =
-        ParseNumber<double>("--constant " + name, std::string_view(text).substr(end + 1));
+    const std::string name = text.substr(0, end), number = text.substr(end + 1);
+    const absl::StatusOr<double> value = ParseNumber<double>("--constant " + name, number);
     if (!value.ok()) return value.status();
-    if (!given.insert(std::string_view(text).substr(0, end)).second)
-      return UsageError("--constant: '" + name + "' is given twice");
+    if (!given.insert(name).second) return UsageError("--constant: '" + name + "' is given twice");
     if (!known.contains(name)) {
       const std::vector<std::string_view> names(known.begin(), known.end());
       return UsageError("--constant: no scale of the recipe's rules uses '" + name + "'" +
@@ -69,8 +69,9 @@ absl::Status ConstantFlags::ApplyTo(Recipe& recipe) const {
 absl::Status WithConstantHint(const absl::Status& status) {
   const std::vector<FieldViolation> violations = FieldViolations(status);
   if (violations.size() != 1 || !violations[0].field.ends_with(".scale")) return status;
-  absl::Status hinted(status.code(),
-                      std::string(status.message()) + " (--constant NAME=NUMBER sets a constant)");
+  std::string message(status.message());
+  message += " (--constant NAME=NUMBER sets a constant)";
+  absl::Status hinted(status.code(), message);
   status.ForEachPayload(
       [&hinted](const auto& url, const absl::Cord& payload) { hinted.SetPayload(url, payload); });
   return hinted;

@@ -76,7 +76,7 @@ std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
     table.Add({std::to_string(r), MatchesText(rule),
                rule.skip               ? "skip"
                : rule.init.has_value() ? ToString(*rule.init)
-                                       : "",
+                                       : "what it is tied to",
                rule.skip ? "-" : std::to_string(tensors_of_rules[r]), note});
   }
   return table.Text(terminal);

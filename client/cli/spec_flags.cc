@@ -10,6 +10,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/flag_value.h"
 #include "client/cli/recipe_source.h"
+#include "client/formats/nearest.h"
 #include "re2/re2.h"
 #include "weightinit/status.h"
 
@@ -327,13 +328,18 @@ absl::StatusOr<std::vector<Selection>> SpecFlags::SelectByName(const Model& mode
   const RE2 regex(only_, RE2::Quiet);
   if (!regex.ok()) return UsageError("--only: " + regex.error());
   bool part = false;  // of some name
+  std::vector<std::string_view> names;
   for (const TensorPlan& tensor : model.plan.tensors) {
     if (RE2::FullMatch(tensor.name, regex)) selections.push_back({.name = tensor.name});
     part = part || RE2::PartialMatch(tensor.name, regex);
+    names.push_back(tensor.name);
   }
   if (selections.empty()) {
+    const std::string near(Nearest(only_, names));
     return absl::NotFoundError("--only: '" + only_ + "' matches the whole name of no tensor" +
-                               (part ? "; try '.*(" + only_ + ").*'" : ""));
+                               (part           ? "; try '.*(" + only_ + ").*'"
+                                : near.empty() ? ""
+                                               : "; did you mean '" + near + "'?"));
   }
   return selections;
 }

@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <optional>
 
 #include "client/formats/document_builder.h"
 #include "weightinit/status.h"
@@ -25,9 +27,12 @@ std::string NotUtf8(std::string_view text) {
   return binary ? "is not text but binary" : "";
 }
 
-bool LooksLikeJson(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  return first != std::string_view::npos && text[first] == '{';
+// Where the text after an opening brace begins; npos: there is no brace.
+std::size_t AfterBrace(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t brace = text.find_first_not_of(kSpace);
+  if (brace == std::string_view::npos || text[brace] != '{') return std::string_view::npos;
+  return std::min(text.find_first_not_of(kSpace, brace + 1), text.size());
 }
 
 }  // namespace
@@ -91,17 +96,22 @@ absl::StatusOr<Document> Document::Parse(std::string_view text, std::string_view
         1, "", reason + "; a recipe is YAML or JSON in UTF-8, a checkpoint a .safetensors file");
   }
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  std::optional<DocumentBuilder::Refusal> no_json;
   try {
-    if (LooksLikeJson(text)) {
+    if (const std::size_t begin = AfterBrace(text); begin != std::string_view::npos) {
       DocumentBuilder builder(&document);
-      if (ReadJson(text, builder)) return document;
+      no_json = ReadJson(text, builder);
+      if (!no_json.has_value()) return document;
       // Braces, but YAML's: keys without quotes, comments, a comma before the end.
       document.nodes_.clear();
+      if (text.substr(begin, 1) != "\"") no_json.reset();
     }
     DocumentBuilder builder(&document);
     ReadYaml(text, builder);
   } catch (const DocumentBuilder::Refusal& refusal) {
-    return document.Error(refusal.line, "", refusal.reason);
+    // Of what was meant as JSON and is neither, JSON's words are the ones to go by.
+    const DocumentBuilder::Refusal& told = no_json.has_value() ? *no_json : refusal;
+    return document.Error(told.line, "", told.reason);
   } catch (const std::exception& error) {
     return document.Error(1, "", error.what());
   }

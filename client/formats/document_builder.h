@@ -5,6 +5,7 @@
 #define WEIGHTINIT_CLIENT_FORMATS_DOCUMENT_BUILDER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,8 +44,8 @@ class DocumentBuilder {
 
 // The parsers. Errors: thrown DocumentBuilder::Refusal.
 
-// REQUIRES: valid text. False: it is no JSON, and what was built is of no use.
-bool ReadJson(std::string_view text, DocumentBuilder& builder);
+// Why it is no JSON, in which case what was built is of no use; nullopt: it was read.
+std::optional<DocumentBuilder::Refusal> ReadJson(std::string_view text, DocumentBuilder& builder);
 void ReadYaml(std::string_view text, DocumentBuilder& builder);
 
 }  // namespace weightinit::client

@@ -313,12 +313,13 @@ absl::StatusOr<ScaleExpression> ScaleExpression::Create(std::string_view text,
 }
 
 absl::StatusOr<double> ScaleExpression::Evaluate(std::span<const double> values) {
+  constexpr std::string_view kAllowed = "; allowed: a finite number ≥ 0";
   try {
     const double value = impl_->Evaluate(values);
     if (std::isfinite(value) && value >= 0) return value == 0 ? 0.0 : value;
-    return absl::InvalidArgumentError(FormatNumber(value) + "; allowed: a finite number ≥ 0");
+    return absl::InvalidArgumentError(FormatNumber(value) + std::string(kAllowed));
   } catch (const mu::ParserError& error) {
-    return absl::InvalidArgumentError(error.GetMsg());
+    return absl::InvalidArgumentError(error.GetMsg() + std::string(kAllowed));
   }
 }
 

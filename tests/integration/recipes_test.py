@@ -523,7 +523,8 @@ class UseTest(RecipeTest):
             ("=3", "is not NAME=NUMBER"),
             ("layers=x", "--constant layers: 'x'"),
             ("layers=", "--constant layers: ''"),
-            ("layrs=3", "no scale of the recipe's rules uses 'layrs'"),
+            ("layrs=3", "no scale of the recipe's rules uses 'layrs'; did you mean 'layers'?"),
+            ("width=3", "uses 'width'; known: layer, layers"),
         ):
             self.assertIn(words, cli("plan", *flags, "--constant", constant, expect=2).err)
         twice = ("--constant", "layers=3", "--constant", "layers=4")

@@ -455,8 +455,13 @@ TEST(Document, WhatIsNearlyJsonIsYaml) {
     EXPECT_EQ(document->root().key(0).text(), "a");
     EXPECT_EQ(document->root().item(0).text(), "1");
   }
-  EXPECT_THAT(std::string(Document::Parse("{\n\"a\": [1,\n", "r.json").status().message()),
-              StartsWith("r.json:"));
+  const auto refusal = [](std::string_view text) {
+    return std::string(Document::Parse(text, "r.json").status().message());
+  };
+  EXPECT_THAT(refusal("{\n\"a\": [1,\n"), StartsWith("r.json:2: syntax error"));
+  EXPECT_THAT(refusal("{\"a\":\n{\"b\" 1}}"), StartsWith("r.json:2: syntax error"));
+  EXPECT_THAT(refusal("{\"a\": 1}}"), StartsWith("r.json:1: syntax error"));
+  EXPECT_THAT(refusal("{\na: [}"), StartsWith("r.json:2: "));
 }
 
 TEST(Document, LineOfTheDeepestPartThatExists) {
