@@ -11,13 +11,19 @@ PIECE = 1 << 16
 class Gate:
     def __init__(self, address, limit):
         """Before the server at `address`; holds its answers beyond `limit` bytes, of all connections together."""
-        self._backend = (address.rsplit(":", 1)[0], int(address.rsplit(":", 1)[1]))
+        self._backend = address
         self._changed = threading.Condition()
         self._limit = limit
         self._passed = 0
         self._sockets = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        if address.startswith("unix:"):
+            self.address = address + ".gate"
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(self.address.removeprefix("unix:"))
+            self._listener.listen()
+        else:
+            self._listener = socket.create_server(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -25,11 +31,21 @@ class Gate:
         with self._changed:
             return self._passed
 
+    @property
+    def is_full(self):
+        """Whether it holds what comes now."""
+        with self._changed:
+            return self._limit is not None and self._passed >= self._limit
+
+    def hold(self, limit):
+        """Lets this much through, counted from the beginning; None: everything."""
+        with self._changed:
+            self._limit = limit
+            self._changed.notify_all()
+
     def open(self):
         """Lets everything through from now on."""
-        with self._changed:
-            self._limit = None
-            self._changed.notify_all()
+        self.hold(None)
 
     def close(self):
         self.open()
@@ -38,12 +54,24 @@ class Gate:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
+    def _connect(self):
+        if self._backend.startswith("unix:"):
+            server = socket.socket(socket.AF_UNIX)
+            try:
+                server.connect(self._backend.removeprefix("unix:"))
+            except OSError:
+                server.close()
+                raise
+            return server
+        host, port = self._backend.rsplit(":", 1)
+        return socket.create_connection((host, int(port)))
+
     def _accept(self):
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 try:
-                    server = socket.create_connection(self._backend)
+                    server = self._connect()
                 except OSError:  # nobody is there: then nobody is here either
                     client.close()
                     continue
