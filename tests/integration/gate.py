@@ -75,6 +75,9 @@ class Gate:
                 except OSError:  # nobody is there: then nobody is here either
                     client.close()
                     continue
+                for end in (client, server):
+                    if end.family != socket.AF_UNIX:  # else small messages wait for acknowledgements of those before
+                        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._sockets += [client, server]
                 threading.Thread(target=self._pump, args=(client, server, lambda size: None), daemon=True).start()
                 threading.Thread(target=self._pump, args=(server, client, self._wait_for_room), daemon=True).start()
