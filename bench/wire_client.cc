@@ -1,15 +1,18 @@
 // Runs cases that bench/wire.py names, one line each, against the server of the command line
 // (`wire_client TARGET [CA_FILE]`), and answers with seconds:
 //
-//   weights INITIALIZER BYTES CONNECTIONS DIGEST SINK   one float32 tensor by our client library
-//   protobuf BYTES SINK                    ordinary protobuf messages by the generated client
-//   raw BYTES SINK                         a plain socket, 1 MiB at a time
-//   streams INITIALIZER BYTES COUNT BACKENDS   COUNT tensors of BYTES at once, over so many
-//   connections first COUNT                            a tensor of 4 KiB until its first byte,
-//   COUNT times empty COUNT                            GetCapabilities, COUNT times
+//  * `weights INITIALIZER BYTES CONNECTIONS DIGEST SINK`: one float32 tensor by our client library
+//  * `protobuf BYTES SINK`: ordinary protobuf messages by the generated client
+//  * `raw BYTES SINK`: a plain socket, 1 MiB at a time
+//  * `rawstreams BYTES COUNT`: COUNT plain sockets at once, BYTES over each
+//  * `streams INITIALIZER BYTES COUNT BACKENDS`: COUNT tensors of BYTES at once, over so many
+//    connections
+//  * `first COUNT`: a tensor of 4 KiB until its first byte, COUNT times
+//  * `empty COUNT`: GetCapabilities, COUNT times
 //
-// DIGEST is 0 or 1. SINK is `drop`, which lets go of what has arrived, or `memory`, which has it in
-// one piece of memory, touched before.
+// CONNECTIONS 0: as many as the library thinks best. DIGEST is 0 or 1. SINK is `drop`, which lets
+// go of what has arrived, or `memory`, which has it in one piece of memory, touched before.
+//
 // The answer is "SECONDS [FAIRNESS]" or "error: TEXT". `first` and `empty` answer with the median
 // of single calls on a connection that is warm. FAIRNESS: bytes of the slowest stream when the
 // fastest ends, as a part of the fastest's.
@@ -109,6 +112,10 @@ class Worker {
     if (name == "weights") {
       words >> initializer >> bytes >> connections >> digest >> sink;
       return Weights(initializer, bytes, connections, digest, Memory(sink, bytes));
+    }
+    if (name == "rawstreams") {
+      words >> bytes >> count;
+      return RawStreams(static_cast<std::uint64_t>(bytes), count);
     }
     if (name == "streams") {
       words >> initializer >> bytes >> count >> connections;
@@ -241,6 +248,28 @@ class Worker {
     return std::to_string(SecondsSince(start));
   }
 
+  absl::StatusOr<std::string> RawStreams(std::uint64_t bytes, int count) {
+    std::vector<StreamSocket> sockets;
+    for (int i = 0; i < count; ++i) sockets.push_back(StreamSocket::Connect(target_));
+    std::atomic<bool> is_well = true;
+    const auto start = Clock::now();
+    {
+      std::vector<std::jthread> threads;
+      for (StreamSocket& socket : sockets) {
+        threads.emplace_back([&] {
+          std::vector<std::byte> chunk(kChunkBytes, std::byte{1});
+          if (!socket.Send(std::as_bytes(std::span(&bytes, 1)))) is_well = false;
+          for (std::uint64_t done = 0; is_well && done < bytes; done += chunk.size()) {
+            const auto size = std::min<std::uint64_t>(bytes - done, chunk.size());
+            if (!socket.Receive(std::span(chunk).first(size))) is_well = false;
+          }
+        });
+      }
+    }
+    if (!is_well) return absl::UnavailableError("closed");
+    return std::to_string(SecondsSince(start));
+  }
+
   absl::StatusOr<std::string> First(int count) {
     constexpr std::int64_t kSmallBytes = 4096;
     const auto model = ModelOf("uniform", kSmallBytes);
@@ -305,6 +334,8 @@ int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
+  mallopt(M_ARENA_MAX, 1);
+  setenv("GRPC_EXPERIMENTS", "-tcp_read_chunks", /*overwrite=*/0);
   if (argc < 2) return 2;
   weightinit::bench::Worker worker(argv[1], argc > 2 ? argv[2] : "");
   for (std::string line; std::getline(std::cin, line);) {

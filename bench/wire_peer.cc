@@ -1,11 +1,9 @@
 // Servers that bench/wire.py compares ours with, or needs beside it:
 //
-//   wire_peer raw ADDRESS             answers 8 bytes, a count, with as many bytes of a constant
-//   buffer wire_peer protobuf ADDRESS        the same values as ordinary protobuf messages:
-//   generated service,
-//                                     a `bytes` field, blocking writes; GetCapabilities answers
-//                                     nothing
-//   wire_peer tls ADDRESS CERT KEY    weightinit-server's own service behind TLS
+//  * `wire_peer raw ADDRESS` answers 8 bytes, a count, with as many bytes of a constant buffer
+//  * `wire_peer protobuf ADDRESS`: the same values as ordinary protobuf messages, a `bytes` field,
+//    written by a blocking generated service; GetCapabilities answers nothing
+//  * `wire_peer tls ADDRESS CERT KEY`: weightinit-server's own service behind TLS
 //
 // Says "serving ADDRESS" once it does, and serves until it is killed.
 #include <grpcpp/grpcpp.h>

@@ -38,6 +38,8 @@ class ChunkReceiver {
   // After the last chunk. Errors: DATA_LOSS when something is missing.
   absl::Status Finish() const;
 
+  // Whether anything has been handed on.
+  bool has_begun() const { return begun_ || selection_ > 0; }
   // Selections that have come whole.
   std::size_t selections_done() const { return selection_; }
   // Of the one that is being received: elements that have come, and their digest.

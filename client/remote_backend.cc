@@ -140,7 +140,7 @@ absl::Status RemoteBackend::Read(const Model& model, std::span<const Selection> 
                      .retry_for = options_.retry_for,
                      .target = options_.target,
                      .on_break = options_.on_break},
-                    receiver);
+                    known_, receiver);
   return transfer.Run(Channels(connections), stop);
 }
 

@@ -19,6 +19,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/backend.h"
+#include "client/known_recipes.h"
 #include "weightinit/v1/service.grpc.pb.h"
 
 namespace weightinit::client {
@@ -66,6 +67,7 @@ class RemoteBackend final : public Backend {
 
   const RemoteOptions options_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  KnownRecipes known_;
   std::mutex mutex_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;  // at least one; guarded by mutex_
   const std::unique_ptr<v1::WeightInitService::Stub> stub_;

@@ -32,6 +32,20 @@ bool IsBroken(const absl::Status& status) {
   }
 }
 
+// What a server may say to a fingerprint that it would not say to the recipe: that it knows none,
+// or knows it by a recipe that renames tensors in another way.
+bool MayBeMisread(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 // Takes the values of a batch for the receiver of all.
@@ -58,11 +72,12 @@ class Transfer::PartReceiver final : public Receiver {
 
 Transfer::Transfer(const Model& model, std::span<const Selection> selections,
                    std::span<const BoundSelection> bound, TransferOptions options,
-                   Receiver& receiver)
+                   KnownRecipes& known, Receiver& receiver)
     : model_(model),
       selections_(selections),
       bound_(bound),
       options_(std::move(options)),
+      known_(known),
       receiver_(receiver),
       progress_(bound.size()) {}
 
@@ -126,7 +141,7 @@ bool Transfer::LeaveToOthers(const Rest& rest) {
 }
 
 bool Transfer::ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
-  Backoff backoff(options_.retry_for, std::random_device()());
+  std::optional<Backoff> backoff;  // a seed costs as much as a small call, and few need one
   for (;;) {
     const Outcome outcome = Try(channel, rest);
     if (outcome.status.ok()) {
@@ -137,7 +152,8 @@ bool Transfer::ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& res
     if (proto::DetailsOf(outcome.status).reason == proto::kServerBusy && LeaveToOthers(rest)) {
       return false;
     }
-    const auto delay = DelayAfter(outcome, backoff);
+    if (!backoff) backoff.emplace(options_.retry_for, std::random_device()());
+    const auto delay = DelayAfter(outcome, *backoff);
     if (!delay.has_value()) {
       Fail(GivenUp(outcome));
       return false;
@@ -181,19 +197,42 @@ bool Transfer::Sleep(std::chrono::milliseconds delay) const {
 
 Transfer::Outcome Transfer::Try(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
   if (rest.unchecked.has_value()) {
-    const Outcome outcome = Check(channel, *rest.unchecked);
+    const Outcome outcome =
+        Ask([&](bool by_fingerprint) { return Check(channel, *rest.unchecked, by_fingerprint); });
     if (!outcome.status.ok()) return outcome;
     rest.unchecked.reset();
   }
-  return rest.parts.empty() ? Outcome() : ReadOnce(channel, rest);
+  if (rest.parts.empty()) return {};
+  return Ask([&](bool by_fingerprint) { return ReadOnce(channel, rest, by_fingerprint); });
 }
 
-Transfer::Outcome Transfer::ReadOnce(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
-  v1::InitializeModelRequest request;
-  *request.mutable_recipe() = proto::ToProto(model_.recipe);
-  if (!IsEverything(rest.parts)) {
+template <typename Function>
+Transfer::Outcome Transfer::Ask(const Function& call) {
+  const bool by_fingerprint = !known_.IsUnknown(model_.plan.fingerprint);
+  const Outcome outcome = call(by_fingerprint);
+  if (!by_fingerprint || !outcome.misread) return outcome;
+  known_.Missed(model_.plan.fingerprint);
+  return call(false);
+}
+
+template <typename Request>
+Request Transfer::RequestFor(bool by_fingerprint) const {
+  Request request;
+  if (by_fingerprint) {
+    request.set_fingerprint(proto::FingerprintToBytes(model_.plan.fingerprint));
+  } else {
+    *request.mutable_recipe() = proto::ToProto(model_.recipe);
+  }
+  return request;
+}
+
+Transfer::Outcome Transfer::ReadOnce(const std::shared_ptr<grpc::Channel>& channel, Rest& rest,
+                                     bool by_fingerprint) {
+  auto request = RequestFor<v1::InitializeModelRequest>(by_fingerprint);
+  // Behind a fingerprint, everything may be in another order.
+  if (by_fingerprint || !IsEverything(rest.parts)) {
     for (const TransferPart& part : rest.parts) {
-      *request.add_selections() = proto::ToProto(SelectionOf(part));
+      *request.add_selections() = proto::ToProto(SelectionOf(part, by_fingerprint));
     }
   }
   request.mutable_check()->set_digest(options_.digest);
@@ -205,12 +244,19 @@ Transfer::Outcome Transfer::ReadOnce(const std::shared_ptr<grpc::Channel>& chann
   Call call(options_.deadline, stop_.get_token());
   WeightsReader reader(channel, *call.context(), request);
   for (grpc::ByteBuffer message; reader.Read(&message);) {
+    const bool is_first = !chunks.has_begun();
     const absl::StatusOr<ChunkMessage> chunk = ParseChunk(message);
-    if (!chunk.ok()) return {.status = chunk.status()};
-    if (absl::Status status = chunks.Take(*chunk); !status.ok()) return {.status = status};
+    const absl::Status status = chunk.ok() ? chunks.Take(*chunk) : chunk.status();
+    if (!status.ok()) {
+      return {.status = status, .misread = !chunks.has_begun() && MayBeMisread(status)};
+    }
+    if (is_first) known_.Answered(model_.plan.fingerprint, !by_fingerprint);
   }
   const absl::Status status = call.Result(reader.Finish(), options_.target);
   if (status.ok()) return {.status = chunks.Finish()};
+  if (!chunks.has_begun() && MayBeMisread(status)) {
+    return {.status = status, .is_servers = true, .misread = true};
+  }
 
   const auto done = static_cast<std::ptrdiff_t>(chunks.selections_done());
   const std::int64_t taken = chunks.elements_taken();
@@ -230,10 +276,9 @@ Transfer::Outcome Transfer::ReadOnce(const std::shared_ptr<grpc::Channel>& chann
 }
 
 Transfer::Outcome Transfer::Check(const std::shared_ptr<grpc::Channel>& channel,
-                                  const Unchecked& unchecked) {
-  v1::SummarizeRequest request;
-  *request.mutable_recipe() = proto::ToProto(model_.recipe);
-  *request.add_selections() = proto::ToProto(SelectionOf(unchecked.part));
+                                  const Unchecked& unchecked, bool by_fingerprint) {
+  auto request = RequestFor<v1::SummarizeRequest>(by_fingerprint);
+  *request.add_selections() = proto::ToProto(SelectionOf(unchecked.part, by_fingerprint));
   Call call(options_.deadline, stop_.get_token());
   const auto reader = v1::WeightInitService::NewStub(channel)->Summarize(call.context(), request);
   v1::SummarizeResponse summary, more;
@@ -241,7 +286,9 @@ Transfer::Outcome Transfer::Check(const std::shared_ptr<grpc::Channel>& channel,
   while (reader->Read(&more)) {
   }
   const absl::Status status = call.Result(reader->Finish(), options_.target);
-  if (!status.ok()) return {.status = status, .is_servers = true};
+  if (!status.ok()) {
+    return {.status = status, .is_servers = true, .misread = MayBeMisread(status)};
+  }
   if (is_there && summary.digest() == unchecked.digest) return {};
   const auto tensor = static_cast<std::size_t>(bound_[unchecked.part.selection].tensor);
   return {.status = absl::DataLossError("tensor '" + Printable(model_.plan.tensors[tensor].name) +
@@ -249,14 +296,14 @@ Transfer::Outcome Transfer::Check(const std::shared_ptr<grpc::Channel>& channel,
                                         "not the server's")};
 }
 
-Selection Transfer::SelectionOf(const TransferPart& part) const {
+Selection Transfer::SelectionOf(const TransferPart& part, bool by_fingerprint) const {
   const BoundSelection& bound = bound_[part.selection];
   const std::int64_t element = SizeBytes(bound.dtype);
   Selection selection;
-  if (selections_.empty()) {
+  if (!selections_.empty()) selection = selections_[part.selection];
+  // Fingerprints know of no renames.
+  if (by_fingerprint || selections_.empty()) {
     selection.name = model_.plan.tensors[static_cast<std::size_t>(bound.tensor)].name;
-  } else {
-    selection = selections_[part.selection];
   }
   selection.first_byte = (bound.first + part.first) * element;
   selection.byte_count = part.count * element;

@@ -26,6 +26,7 @@
 #include "client/backoff.h"
 #include "client/call.h"
 #include "client/chunk_receiver.h"
+#include "client/known_recipes.h"
 #include "client/transfer_plan.h"
 
 namespace weightinit::client {
@@ -43,10 +44,11 @@ struct TransferOptions {
 // Thread-safety: for one thread, which calls Run once.
 class Transfer {
  public:
-  // `model`, `selections` (none: everything), `bound` (what they bound to) and `receiver` must
-  // outlive this.
+  // `model`, `selections` (none: everything), `bound` (what they bound to), `known` (recipes that
+  // the servers have seen) and `receiver` must outlive this.
   Transfer(const Model& model, std::span<const Selection> selections,
-           std::span<const BoundSelection> bound, TransferOptions options, Receiver& receiver);
+           std::span<const BoundSelection> bound, TransferOptions options, KnownRecipes& known,
+           Receiver& receiver);
 
   // Reads over all of the channels at once, one thread for each; this one is the first. Errors: as
   // Backend::Read; the first ends all calls.
@@ -69,6 +71,7 @@ class Transfer {
     absl::Status status;
     bool is_servers = false;      // said by the call, not found here
     bool something_came = false;  // the rest is smaller than before
+    bool misread = false;         // nothing came, maybe for want of the recipe itself
   };
 
   void Work(const std::shared_ptr<grpc::Channel>& channel);
@@ -80,9 +83,14 @@ class Transfer {
   bool ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& rest);
   // One try. After an error, `rest` is what it left.
   Outcome Try(const std::shared_ptr<grpc::Channel>& channel, Rest& rest);
+  // One call, and another with the recipe itself where the first named it in vain.
+  // `call(bool by_fingerprint)` makes one.
+  template <typename Function>
+  Outcome Ask(const Function& call);
   // REQUIRES: nothing unchecked in `rest`
-  Outcome ReadOnce(const std::shared_ptr<grpc::Channel>& channel, Rest& rest);
-  Outcome Check(const std::shared_ptr<grpc::Channel>& channel, const Unchecked& unchecked);
+  Outcome ReadOnce(const std::shared_ptr<grpc::Channel>& channel, Rest& rest, bool by_fingerprint);
+  Outcome Check(const std::shared_ptr<grpc::Channel>& channel, const Unchecked& unchecked,
+                bool by_fingerprint);
   // How long to wait before the next try; nullopt if there is none.
   std::optional<std::chrono::milliseconds> DelayAfter(const Outcome& outcome, Backoff& backoff);
   // What is said when there is none.
@@ -90,7 +98,10 @@ class Transfer {
   // At most until the deadline. False if it was stopped before.
   bool Sleep(std::chrono::milliseconds delay) const;
 
-  Selection SelectionOf(const TransferPart& part) const;
+  // Request is one with a recipe or its fingerprint.
+  template <typename Request>
+  Request RequestFor(bool by_fingerprint) const;
+  Selection SelectionOf(const TransferPart& part, bool by_fingerprint) const;
   BoundSelection BoundOf(const TransferPart& part) const;
   bool IsEverything(std::span<const TransferPart> parts) const;
   absl::Status Done(std::size_t selection, std::uint64_t digest);
@@ -107,6 +118,7 @@ class Transfer {
   const std::span<const Selection> selections_;
   const std::span<const BoundSelection> bound_;
   const TransferOptions options_;
+  KnownRecipes& known_;
   Receiver& receiver_;
   std::stop_source stop_;  // the user's, and that of the first error
 

@@ -8,13 +8,16 @@ namespace {
 
 constexpr std::int64_t kMiB = std::int64_t{1} << 20;
 
-// A call costs about a millisecond; the values of this many bytes take several.
-constexpr std::int64_t kMinBatchBytes = 16 * kMiB;
-constexpr std::int64_t kBatchesPerConnection = 4;
+// Of several connections. gRPC takes from a socket what comes, whether its caller reads or not, up
+// to a window that it lets grow to 32 MiB, and prepares buffers for twice of what came at once.
+// What a call has not asked for cannot come, so that this bounds the memory for a connection. By
+// then a call, of less than a millisecond, costs little beside its values.
+constexpr std::int64_t kBatchBytes = 16 * kMiB;
 // What came of a part before a break is drawn again to be checked: this takes less than a second.
 constexpr std::int64_t kMaxPartBytes = 256 * kMiB;
-// What a server would refuse is asked for all the same, but not in any number of parts.
-constexpr std::int64_t kMaxCuts = 4096;
+// What a server would refuse is asked for all the same, but not in any number of parts. Up to 1 TiB
+// they are of the sizes above.
+constexpr std::int64_t kMaxCuts = 65'536;
 // Tensors are cut in whole messages of any server: 4 MiB is the largest.
 constexpr std::int64_t kCutBytes = 4 * kMiB;
 
@@ -47,10 +50,10 @@ int AutomaticConnections(std::span<const BoundSelection> selections, int process
 
 std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections) {
   const std::int64_t total = TotalBytes(selections);
-  const std::int64_t part_bytes = std::max(kMaxPartBytes, RoundUpToCut(total / kMaxCuts));
-  const std::int64_t even = RoundUpToCut(total / (connections * kBatchesPerConnection));
+  const std::int64_t least_bytes = RoundUpToCut(total / kMaxCuts);
+  const std::int64_t part_bytes = std::max(kMaxPartBytes, least_bytes);
   const std::int64_t batch_bytes =
-      connections == 1 ? kUnbounded : std::clamp(even, kMinBatchBytes, part_bytes);
+      connections == 1 ? kUnbounded : std::max(kBatchBytes, least_bytes);
 
   std::vector<Batch> batches;
   std::int64_t room = 0;  // in the last batch

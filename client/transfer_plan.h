@@ -29,9 +29,9 @@ using Batch = std::vector<TransferPart>;
 int AutomaticConnections(std::span<const BoundSelection> selections, int processors);
 
 // All elements of all selections, once, in order; a selection without elements is one part. For one
-// connection one batch; for more, several for each, so that all end at about the same time. Parts
-// are small enough to be checked again soon, and however much is selected they are not many more
-// than the selections.
+// connection one batch; for more, batches so small that one for each connection fits the memory,
+// and all end at about the same time. Parts are small enough to be checked again soon, and however
+// much is selected they are not many more than the selections.
 std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections);
 
 }  // namespace weightinit::client

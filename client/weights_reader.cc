@@ -15,8 +15,8 @@ WeightsReader::WeightsReader(const std::shared_ptr<grpc::Channel>& channel,
   context.set_initial_metadata_corked(true);  // one packet for the call and its request
   call_ = stub_.PrepareCall(&context, method, &queue_);
   call_->StartCall(nullptr);  // of a corked call, nothing to wait for
+  // Not waited for: the first read ends after it, and a call that cannot start says why in Finish.
   call_->WriteLast(request, grpc::WriteOptions(), nullptr);
-  Wait();  // a call that cannot start says why in Finish
 }
 
 WeightsReader::~WeightsReader() {
@@ -25,19 +25,21 @@ WeightsReader::~WeightsReader() {
     Finish();
   }
   queue_.Shutdown();
-  Wait();
+  void* tag = nullptr;
+  for (bool ok = false; queue_.Next(&tag, &ok);) {
+  }
 }
 
 bool WeightsReader::Read(grpc::ByteBuffer* message) {
   message->Clear();
-  call_->Read(message, nullptr);
+  call_->Read(message, this);
   return Wait();
 }
 
 grpc::Status WeightsReader::Finish() {
   is_finished_ = true;
   grpc::Status status;
-  call_->Finish(&status, nullptr);
+  call_->Finish(&status, this);
   Wait();
   return status;
 }
@@ -45,7 +47,10 @@ grpc::Status WeightsReader::Finish() {
 bool WeightsReader::Wait() {
   void* tag = nullptr;
   bool ok = false;
-  return queue_.Next(&tag, &ok) && ok;
+  while (queue_.Next(&tag, &ok)) {
+    if (tag == this) return ok;
+  }
+  return false;
 }
 
 }  // namespace weightinit::client

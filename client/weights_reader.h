@@ -33,7 +33,7 @@ class WeightsReader {
   grpc::Status Finish();
 
  private:
-  // Waits for the one operation that was started; false if it failed.
+  // Waits for the operation that was started with this as its tag; false if it failed.
   bool Wait();
 
   grpc::ClientContext& context_;

@@ -37,7 +37,7 @@ std::int64_t ChunkStream::num_bytes() const {
 }
 
 Effort ChunkStream::NextEffort() const {
-  if (selection_ == selections_.size()) return Effort::kTrivial;
+  if (is_done()) return Effort::kTrivial;
   const auto& [plan, selection] = selections_[selection_];
   if (IsMadeWhole(*plan, selection.tensor)) return Effort::kLong;
   if (check_.sha256) return Effort::kShort;
@@ -53,7 +53,7 @@ std::int64_t ChunkStream::NextCount() const {
 }
 
 absl::StatusOr<std::optional<Chunk>> ChunkStream::Next(const std::function<bool()>& cancelled) {
-  if (selection_ == selections_.size()) return std::nullopt;
+  if (is_done()) return std::nullopt;
   const PlannedSelection& planned = selections_[selection_];
   const BoundSelection& selection = planned.selection;
   const std::int64_t element_bytes = SizeBytes(selection.dtype);

@@ -52,6 +52,9 @@ class ChunkStream {
   // What the next chunk costs. Long: it may need a matrix that must be made first.
   Effort NextEffort() const;
 
+  // Whether the last chunk has been drawn.
+  bool is_done() const { return selection_ == selections_.size(); }
+
   // Draws the next chunk on the caller's thread; nullopt after the last one. The first chunk of a
   // matrix may take long; `cancelled` is asked in between. After an error there is no going on.
   // Errors: CANCELLED, or what the engine says.

@@ -73,6 +73,8 @@ class Weights final : public Producer<grpc::ByteBuffer> {
     return ToByteBuffer(**std::move(chunk));
   }
 
+  bool IsDone() const override { return stream_->is_done(); }
+
  private:
   // For as many chunks as there may be at one time, or for all that it is.
   absl::StatusOr<StreamMemory::Share> TakeMemory() {
@@ -112,6 +114,8 @@ class PlanMessages final : public Producer<v1::PlanResponse> {
     if (next_ == messages_.size()) return std::nullopt;
     return std::move(messages_[next_++]);
   }
+
+  bool IsDone() const override { return next_ == messages_.size(); }
 
  private:
   const Workshop workshop_;
@@ -156,6 +160,8 @@ class Summaries final : public Producer<v1::SummarizeResponse> {
     if (next_ == resolved_.selections.size()) return std::nullopt;
     return Summarize(next_++, cancelled);
   }
+
+  bool IsDone() const override { return next_ == resolved_.selections.size(); }
 
  private:
   absl::StatusOr<std::optional<v1::SummarizeResponse>> Summarize(

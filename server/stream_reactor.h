@@ -44,6 +44,9 @@ class Producer {
 
   // The next message, nullopt after the last.
   virtual absl::StatusOr<std::optional<Message>> Next(const std::function<bool()>& cancelled) = 0;
+
+  // Whether the last message has been made. Asked after Next.
+  virtual bool IsDone() const = 0;
 };
 
 // Writes what a producer makes. At most one message is being written and `ahead` more are ready or
@@ -51,10 +54,13 @@ class Producer {
 // it too, before its next message. Messages are made one by one, each a task of its own: streams
 // take turns on the pool, however far ahead they may run.
 //
+// The last message leaves together with the call's status: one packet and one wait less, half of
+// what a small answer takes.
+//
 // Threads: gRPC calls OnWriteDone, OnCancel and OnDone, the pool calls Make, in any order
 // and at once. Every step locks, decides what follows from the state, and acts after unlocking.
-// Finish is called only while neither the pool nor a write holds this object, which OnDone then
-// deletes.
+// The call is finished only while neither the pool nor an earlier write holds this object, which
+// OnDone then deletes.
 template <typename Message>
 class StreamReactor final : public grpc::ServerWriteReactor<Message> {
  public:
@@ -125,8 +131,9 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
       if (!state_.is_making && state_.ready.size() < ahead_ && !state_.is_exhausted) {
         make = state_.is_making = true;
       }
-      if (state_.is_exhausted && state_.ready.empty() && !state_.is_writing && !state_.is_making &&
-          !state_.is_finished) {
+      const bool is_all = state_.is_exhausted && state_.ready.empty() && !state_.is_making;
+      const bool is_free = write ? state_.end.ok() : !state_.is_writing;
+      if (is_all && is_free && !state_.is_finished) {
         finish = state_.is_finished = true;
         end_ = state_.end;
       }
@@ -134,12 +141,12 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     // Unless one of these is to be done, another thread may already be deleting this object. First
     // what others do meanwhile: to begin a write takes as long as to copy it to the socket.
     if (make) MakeNext();
-    if (write) {
-      HandOver(this);
+    if (write || finish) HandOver(this);
+    if (write && finish) {
+      this->StartWriteAndFinish(&*writing_, grpc::WriteOptions(), grpc::Status::OK);
+    } else if (write) {
       this->StartWrite(&*writing_);
-    }
-    if (finish) {
-      HandOver(this);
+    } else if (finish) {
       this->Finish(proto::ToGrpcStatus(end_));
     }
   }
@@ -181,15 +188,14 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   }
 
   void Made(absl::StatusOr<std::optional<Message>> next) {
-    if (!next.ok() || !next->has_value()) producer_.reset();  // what it holds may be large
-    Step([&next](State& state) {
+    const bool is_last = !next.ok() || !next->has_value() || producer_->IsDone();
+    if (is_last) producer_.reset();  // what it holds may be large
+    Step([&next, is_last](State& state) {
       state.is_making = false;
+      state.is_exhausted = state.is_exhausted || is_last;
       if (!next.ok()) {
-        state.is_exhausted = true;
         state.end = next.status();
-      } else if (!next->has_value()) {
-        state.is_exhausted = true;
-      } else {
+      } else if (next->has_value()) {
         state.ready.push_back(**std::move(next));
       }
     });

@@ -160,6 +160,12 @@ class Process:
     def __exit__(self, *_):
         self.kill()
 
+    def takes(self, number):
+        """Whether a signal is handled, and does not end the process as signals do by default."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
+            masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigBlk:", "SigCgt:"))]
+        return any(mask >> (number - 1) & 1 for mask in masks)
+
     # What it uses ----------------------------------------------------------------------------------------------------
 
     def cpu_seconds(self):
@@ -171,7 +177,12 @@ class Process:
         with open(f"/proc/{self.pid}/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * resource.getpagesize()
 
-    def wait_until_idle(self, timeout=10.0, window=0.5):
+    def peak_bytes(self):
+        """The most memory that was ever resident."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
+            return next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:")), 0)
+
+    def wait_until_idle(self, timeout=PATIENCE, window=0.5):
         """Seconds until it has stopped computing: a window in which its CPU time stands (almost) still."""
         start = time.monotonic()
         while True:

@@ -122,8 +122,20 @@ class StopTest(harness.TestCase):
         stream = wire.stub(channel).InitializeTensor(self.request(), timeout=120)
         return stream, [next(stream)]
 
+    def wait_for_refusal(self, server):
+        """Of a new call. The line that says so comes just before it holds."""
+        while True:
+            with wire.channel(server.address) as late:
+                call = wire.stub(late).InitializeTensor(self.request(), timeout=60)
+                try:
+                    next(call)
+                    call.cancel()
+                except grpc.RpcError as error:
+                    return wire.Details(error)
+
     def test_sigterm_lets_a_running_stream_finish_while_health_says_not_serving(self):
-        server = self.server("--drain-delay", "2s")
+        # Long enough for the calls below.
+        server = self.server("--drain-delay", "20s" if harness.SANITIZED else "2s")
         with wire.channel(server.address) as channel, wire.channel(server.address) as probe:
             watch = wire.watch_health(probe)
             self.assertEqual(next(watch).status, wire.SERVING)
@@ -155,9 +167,7 @@ class StopTest(harness.TestCase):
             stream, chunks = self.begin(channel)
             server.signal(signal.SIGTERM)
             server.wait_for_line("stopping: no ")
-            time.sleep(0.2)  # the line comes just before it holds
-            with wire.channel(server.address) as late:
-                refused = wire.failure(lambda: wire.stub(late).InitializeTensor(self.request(), timeout=20))
+            refused = self.wait_for_refusal(server)
             self.assertEqual(refused.code, grpc.StatusCode.UNAVAILABLE, refused)
             self.assertEqual(refused.reason, "DRAINING", refused)
             self.assertGreater(refused.retry, 0)
@@ -177,40 +187,34 @@ class StopTest(harness.TestCase):
         self.assertEqual(server.wait(), 0)
 
     def test_an_idle_server_stops_at_once(self):
-        server = self.server()
-        start = time.monotonic()
+        server = self.server("--shutdown-grace", "1h")
         self.assertEqual(server.stop(), 0)
-        self.assertLess(time.monotonic() - start, 10)
 
     def test_a_health_watch_alone_does_not_keep_the_server(self):
-        server = self.server("--shutdown-grace", "60s")
+        server = self.server("--shutdown-grace", "1h")
         with wire.channel(server.address) as channel:
             watch = wire.watch_health(channel)
             next(watch)
-            start = time.monotonic()
             self.assertEqual(server.stop(), 0)
-            self.assertLess(time.monotonic() - start, 20)
 
     def test_a_stream_that_outlasts_the_grace_is_cut_off_and_its_reader_told(self):
         server = self.server("--shutdown-grace", "300ms")
         with wire.channel(server.address) as channel:
             stream = wire.stub(channel).InitializeTensor(endless_request(), timeout=60)
             next(stream)
-            start = time.monotonic()
             self.assertEqual(server.stop(), 0)
-            self.assertLess(time.monotonic() - start, 20)
             error = wire.failure(lambda: stream)
             self.assertIn(error.code, (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE), error)
 
     def test_a_second_signal_stops_at_once_with_exit_1(self):
-        server = self.server("--shutdown-grace", "60s", listen=(f"unix:{self.path('s.sock')}",))
+        server = self.server("--shutdown-grace", "1h", listen=(f"unix:{self.path('s.sock')}",))
         with wire.channel(server.address) as channel:
             stream = wire.stub(channel).InitializeTensor(endless_request(), timeout=60)
             next(stream)
             server.signal(signal.SIGTERM)
             server.wait_for_line("stopping: no ")
             server.signal(signal.SIGTERM)
-            self.assertEqual(server.wait(20), 1)
+            self.assertEqual(server.wait(), 1)
         self.assertEqual(os.listdir(self.directory), [])
 
 
@@ -237,7 +241,7 @@ class LostReaderTest(harness.TestCase):
             client.signal(signal.SIGKILL)
             client.wait()
         if not harness.SANITIZED:
-            self.assertLess(server.wait_until_idle(), 5)
+            server.wait_until_idle()
         self.assertServesTheNext(server)
 
     def test_the_server_stops_drawing_for_a_call_that_was_cancelled(self):
@@ -248,21 +252,21 @@ class LostReaderTest(harness.TestCase):
                 next(stream)
             stream.cancel()
             if not harness.SANITIZED:
-                self.assertLess(server.wait_until_idle(), 5)
+                server.wait_until_idle()
         self.assertServesTheNext(server)
 
     def test_the_server_stops_drawing_at_the_deadline_of_a_call(self):
         server = self.server()
         cli("tensor", *ENDLESS, "-o", "-", "--timeout", "0.5", "--server", server.address, expect=3)
         if not harness.SANITIZED:
-            self.assertLess(server.wait_until_idle(), 5)
+            server.wait_until_idle()
         self.assertServesTheNext(server)
 
     def test_a_summary_that_nobody_waits_for_is_given_up(self):
         server = self.server()
         cli("tensor", *ENDLESS, "--timeout", "0.5", "--server", server.address, expect=3)
         if not harness.SANITIZED:
-            self.assertLess(server.wait_until_idle(), 5)
+            server.wait_until_idle()
         self.assertServesTheNext(server)
 
     def test_readers_that_stop_reading_cost_no_processor_and_little_memory(self):
@@ -279,7 +283,7 @@ class LostReaderTest(harness.TestCase):
                 for stream in streams:
                     next(stream)
                 if not harness.SANITIZED:
-                    server.wait_until_idle(timeout=20)
+                    server.wait_until_idle()
                     grown = server.rss_bytes() - before
                     self.assertLess(grown, streams_count * chunks_each * MIB)
                     settled = server.rss_bytes()
@@ -352,9 +356,7 @@ class BrokenRunTest(harness.TestCase):
                 with self.subTest(flags=flags, signal=number):
                     client = self.begin(*flags)
                     client.signal(number)
-                    start = time.monotonic()
                     self.assertEqual(client.wait(), 3, client.text)
-                    self.assertLess(time.monotonic() - start, 10)
                     self.assertEqual(client.text, "weightinit: interrupted")
                     self.assertNothingIsLeft()
 
@@ -364,17 +366,16 @@ class BrokenRunTest(harness.TestCase):
             for command in (("digest", *ENDLESS), ("tensor", *ENDLESS), ("tensor", *ENDLESS, "-o", "-")):
                 with self.subTest(flags=flags, command=command):
                     with start_cli(*command, *flags) as client:
-                        time.sleep(0.3)
+                        wait_until(lambda client=client: client.takes(signal.SIGINT), "it has begun")
+                        time.sleep(0.3)  # as a rule it draws by then; it is well if not
                         client.signal(signal.SIGINT)
-                        self.assertEqual(client.wait(20), 3, client.text)
+                        self.assertEqual(client.wait(), 3, client.text)
 
     def test_a_deadline_is_exit_3_with_a_clear_message_and_no_file(self):
         server = self.server()
-        start = time.monotonic()
         result = cli(
             "tensor", *ENDLESS, "--timeout", "0.7", "--server", server.address, "-o", self.target, expect=3
         )
-        self.assertLess(time.monotonic() - start, 20)
         self.assertIn("Deadline Exceeded", result.err)
         self.assertIn(server.address, result.err)
         self.assertEqual(len(result.err.strip().splitlines()), 1, result)

@@ -85,7 +85,7 @@ class SlowReaderTest(StreamsTest):
                     for stream in streams:
                         next(stream)
                     if not harness.SANITIZED:
-                        server.wait_until_idle(timeout=20)
+                        server.wait_until_idle()
                         # 8 MiB: gRPC's own, for connections and streams.
                         self.assertLess(server.rss_bytes() - before, count * (ahead + 2) * chunk + 8 * MIB)
                     for stream in streams:
@@ -197,7 +197,7 @@ class ManyCancelledTest(StreamsTest):
             client.join()
         self.assertEqual(failures, [])
         if not harness.SANITIZED:
-            server.wait_until_idle(timeout=20)
+            server.wait_until_idle()
             self.assertLess(server.rss_bytes() - before, 64 * MIB)
         # All slots and all of the memory can be had again.
         with wire.channel(server.address) as channel:

@@ -1,6 +1,7 @@
 #include "tests/unit/client/fake_server.h"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -16,17 +17,46 @@ struct Question {
   std::vector<BoundSelection> selections;
 };
 
-// Of any request that has a recipe and selections; tests send well-formed ones.
-Question Understand(const proto::RecipeSource& source,
-                    const std::vector<proto::RequestedSelection>& requested) {
+grpc::Status Unknown() {
+  return proto::ToGrpcStatus(proto::WithDetails(
+      absl::FailedPreconditionError("fingerprint: not known here"),
+      {.reason = std::string(proto::kRecipeUnknown), .metadata = {}, .retry_delay = {}}));
+}
+
+absl::StatusOr<Question> Bound(ModelPlan plan,
+                               const std::vector<proto::RequestedSelection>& requested) {
   std::vector<Selection> selections;
   for (const proto::RequestedSelection& one : requested) selections.push_back(one.selection);
-  Question question{Resolve(std::get<Recipe>(source)).value(), {}};
-  question.selections = BindAll(question.plan, selections).value();
+  Question question{std::move(plan), {}};
+  auto bound = BindAll(question.plan, selections);
+  if (!bound.ok()) return bound.status();
+  question.selections = *std::move(bound);
   return question;
 }
 
 }  // namespace
+
+std::optional<ModelPlan> FakeServer::Find(const proto::RecipeSource& source) {
+  const std::lock_guard lock(mutex_);
+  if (const Fingerprint* fingerprint = std::get_if<Fingerprint>(&source)) {
+    const auto known = recipes_.find(*fingerprint);
+    if (known == recipes_.end()) return std::nullopt;
+    return Resolve(known->second).value();
+  }
+  ModelPlan plan = Resolve(std::get<Recipe>(source)).value();
+  recipes_[plan.fingerprint] = std::get<Recipe>(source);
+  return plan;
+}
+
+void FakeServer::Forget() {
+  const std::lock_guard lock(mutex_);
+  recipes_.clear();
+}
+
+void FakeServer::Teach(const Recipe& recipe) {
+  const std::lock_guard lock(mutex_);
+  recipes_[Resolve(recipe).value().fingerprint] = recipe;
+}
 
 FakeServer::FakeServer(const std::string& address, std::int64_t chunk_bytes)
     : chunk_bytes_(chunk_bytes) {
@@ -66,11 +96,12 @@ std::set<std::string> FakeServer::peers() const {
   return peers_;
 }
 
-Script FakeServer::TakeScript(const v1::InitializeModelRequest& request, const std::string& peer) {
+Script FakeServer::TakeScript(const v1::InitializeModelRequest& request, const std::string& peer,
+                              bool is_understood) {
   const std::lock_guard lock(mutex_);
   requests_.push_back(request);
   peers_.insert(peer);
-  if (scripts_.empty()) return always_;
+  if (scripts_.empty() || !is_understood) return always_;
   Script script = std::move(scripts_.front());
   scripts_.pop_front();
   return script;
@@ -85,20 +116,24 @@ grpc::Status FakeServer::InitializeModel(grpc::ServerContext* context,
   }
   const grpc::Status status = Answer(context, *request, writer);
   --streams_;
+  if (forgets_) Forget();
   return status;
 }
 
 grpc::Status FakeServer::Answer(grpc::ServerContext* context,
                                 const v1::InitializeModelRequest& request,
                                 grpc::ServerWriter<v1::WeightChunk>* writer) {
-  const Script script = TakeScript(request, context->peer());
   const proto::ModelRequest read = proto::FromProto(request).value();
-  const Question question = Understand(read.source, read.selections);
+  std::optional<ModelPlan> plan = Find(read.source);
+  const Script script = TakeScript(request, context->peer(), plan.has_value());
+  if (!plan.has_value()) return Unknown();
+  const auto question = Bound(*std::move(plan), read.selections);
+  if (!question.ok()) return proto::ToGrpcStatus(question.status());
   std::int64_t left = script.num_bytes;
-  for (std::size_t i = 0; i < question.selections.size(); ++i) {
-    const BoundSelection& selection = question.selections[i];
+  for (std::size_t i = 0; i < question->selections.size(); ++i) {
+    const BoundSelection& selection = question->selections[i];
     const std::int64_t element = SizeBytes(selection.dtype);
-    const auto [values, digest] = Draw(question.plan, selection);
+    const auto [values, digest] = Draw(question->plan, selection);
     const auto size = static_cast<std::int64_t>(values.size());
     std::int64_t at = 0;
     do {
@@ -106,7 +141,7 @@ grpc::Status FakeServer::Answer(grpc::ServerContext* context,
       if (count == 0 && size > 0) break;
       v1::WeightChunk chunk;
       chunk.set_selection(static_cast<std::uint32_t>(i));
-      if (at == 0) *chunk.mutable_header() = proto::HeaderToProto(question.plan, selection);
+      if (at == 0) *chunk.mutable_header() = proto::HeaderToProto(question->plan, selection);
       chunk.set_byte_offset(static_cast<std::uint64_t>(selection.first * element + at));
       chunk.set_values(
           values.substr(static_cast<std::size_t>(at), static_cast<std::size_t>(count)));
@@ -139,10 +174,13 @@ grpc::Status FakeServer::Summarize(grpc::ServerContext*, const v1::SummarizeRequ
     summaries_.push_back(*request);
   }
   const proto::SummaryRequest read = proto::FromProto(*request).value();
-  const Question question = Understand(read.source, read.selections);
-  for (const BoundSelection& selection : question.selections) {
+  std::optional<ModelPlan> plan = Find(read.source);
+  if (!plan.has_value()) return Unknown();
+  const auto question = Bound(*std::move(plan), read.selections);
+  if (!question.ok()) return proto::ToGrpcStatus(question.status());
+  for (const BoundSelection& selection : question->selections) {
     v1::SummarizeResponse response;
-    response.set_digest(Draw(question.plan, selection).digest);
+    response.set_digest(Draw(question->plan, selection).digest);
     writer->Write(response);
   }
   return grpc::Status::OK;

@@ -7,13 +7,16 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "grpcpp/grpcpp.h"
+#include "proto/convert.h"
 #include "proto/convert_status.h"
 #include "weightinit/v1/service.grpc.pb.h"
 
@@ -65,6 +68,12 @@ class FakeServer final : public v1::WeightInitService::Service {
   // What all calls do.
   void Always(Script script);
 
+  // As after a restart: fingerprints are unknown until a recipe comes.
+  void Forget();
+  void ForgetAfterEach() { forgets_ = true; }  // call for values
+  // As if another client had asked for it.
+  void Teach(const Recipe& recipe);
+
   // More calls for values at once than this are told to come back after 50 ms.
   void set_max_streams(int max_streams) { max_streams_ = max_streams; }
 
@@ -84,7 +93,11 @@ class FakeServer final : public v1::WeightInitService::Service {
                          grpc::ServerWriter<v1::SummarizeResponse>* writer) override;
   grpc::Status Answer(grpc::ServerContext* context, const v1::InitializeModelRequest& request,
                       grpc::ServerWriter<v1::WeightChunk>* writer);
-  Script TakeScript(const v1::InitializeModelRequest& request, const std::string& peer);
+  // A request that is not understood takes none.
+  Script TakeScript(const v1::InitializeModelRequest& request, const std::string& peer,
+                    bool is_understood);
+  // nullopt: a fingerprint that is not known.
+  std::optional<ModelPlan> Find(const proto::RecipeSource& source);
 
   const std::int64_t chunk_bytes_;
   mutable std::mutex mutex_;
@@ -93,8 +106,10 @@ class FakeServer final : public v1::WeightInitService::Service {
   std::vector<v1::InitializeModelRequest> requests_;
   std::vector<v1::SummarizeRequest> summaries_;
   std::set<std::string> peers_;
+  std::map<Fingerprint, Recipe> recipes_;  // seen
   std::atomic<std::int64_t> bytes_sent_{0};
   std::atomic<int> cancelled_{0}, streams_{0}, max_streams_{1000};
+  std::atomic<bool> forgets_{false};
   std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -319,6 +319,90 @@ TEST_F(RemoteReadTest, ErrorsOfTheReceiverEndTheRead) {
   EXPECT_EQ(server_.requests().size(), 1u);
 }
 
+// Recipes by fingerprint ------------------------------------------------------------------------
+
+TEST_F(RemoteReadTest, AfterTheFirstCallTheFingerprintIsEnough) {
+  server_.Next(BreakAfter(4500));
+  server_.Next(BreakAfter(37'000));
+  ExpectAll(Read());
+  const std::vector<v1::InitializeModelRequest> requests = server_.requests();
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_TRUE(requests[0].has_recipe());
+  for (const std::size_t i : {1u, 2u}) {
+    EXPECT_EQ(requests[i].fingerprint(), proto::FingerprintToBytes(model_.plan.fingerprint)) << i;
+    EXPECT_EQ(requests[i].selections_size(), i == 1 ? 4 : 3) << i;
+  }
+  for (const v1::SummarizeRequest& check : server_.summaries())
+    EXPECT_TRUE(check.has_fingerprint());
+}
+
+TEST_F(RemoteReadTest, AnotherReadNeedsTheRecipeNoMore) {
+  options_.target = server_.address();
+  const auto backend = RemoteBackend::Create(options_).value();
+  for (int i = 0; i < 3; ++i) {
+    Collector fresh;
+    ASSERT_TRUE(backend->Read(model_, {}, {}, fresh, {}).ok());
+    EXPECT_TRUE(fresh.values[3] == expected_[3].bytes);
+  }
+  ASSERT_EQ(server_.requests().size(), 3u);
+  EXPECT_TRUE(server_.requests()[0].has_recipe());
+  EXPECT_TRUE(server_.requests()[1].has_fingerprint());
+  EXPECT_EQ(server_.requests()[1].selections_size(), 4);
+  EXPECT_TRUE(server_.requests()[2].has_fingerprint());
+}
+
+TEST_F(RemoteReadTest, AServerThatForgotIsToldAgainAtOnce) {
+  options_.retry_for = milliseconds(0);  // so that no try may fail
+  options_.target = server_.address();
+  const auto backend = RemoteBackend::Create(options_).value();
+  Collector first;
+  ASSERT_TRUE(backend->Read(model_, {}, {}, first, {}).ok());
+  server_.Forget();
+  ExpectAll(backend->Read(model_, {}, {}, collector_, {}));
+  const std::vector<v1::InitializeModelRequest> requests = server_.requests();
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_TRUE(requests[1].has_fingerprint());
+  EXPECT_TRUE(requests[2].has_recipe());
+}
+
+TEST_F(RemoteReadTest, AServerThatForgotIsToldAgainByACheckToo) {
+  server_.Next(BreakAfter(4500));
+  server_.ForgetAfterEach();
+  ExpectAll(Read());
+  EXPECT_TRUE(server_.summaries()[0].has_fingerprint());
+  EXPECT_TRUE(server_.summaries()[1].has_recipe());
+}
+
+TEST_F(RemoteReadTest, ReplicasThatTakeTurnsAllComeToKnowTheRecipe) {
+  FakeServer other;
+  options_.target = "ipv4:" + server_.address() + "," + other.address();
+  const auto backend = RemoteBackend::Create(options_).value();
+  const auto read = [&] {
+    Collector fresh;
+    EXPECT_TRUE(backend->Read(model_, {}, {}, fresh, {}).ok());
+    EXPECT_TRUE(fresh.values[0] == expected_[0].bytes);
+  };
+  // Connections come one after the other, and the second is asked once it is there.
+  while (server_.requests().size() < 4 || other.requests().size() < 4) read();
+  for (int i = 0; i < 8; ++i) read();
+  EXPECT_TRUE(server_.requests().back().has_fingerprint());
+  EXPECT_TRUE(other.requests().back().has_fingerprint());
+}
+
+TEST_F(RemoteReadTest, ARecipeOfTheSameBitsInAnotherOrderDoesNoHarm) {
+  options_.target = server_.address();
+  const auto backend = RemoteBackend::Create(options_).value();
+  Collector first;
+  ASSERT_TRUE(backend->Read(model_, {}, {}, first, {}).ok());
+  Recipe other = model_.recipe;
+  std::reverse(other.tensors.begin(), other.tensors.end());
+  other.renames = {{.name_regex = "a", .rewrite = "no such tensor"}};
+  server_.Teach(other);
+  ASSERT_EQ(Resolve(other)->fingerprint, model_.plan.fingerprint);
+  ExpectAll(backend->Read(model_, {}, {}, collector_, {}));
+  EXPECT_TRUE(server_.requests().back().has_recipe());  // since a's name leads nowhere
+}
+
 // Many calls at once -----------------------------------------------------------------------------
 
 class ParallelReadTest : public ::testing::Test {

@@ -62,7 +62,7 @@ TEST(TransferPlanTest, EverythingOnceInOrder) {
       ExpectEverythingOnceInOrder(selections, batches);
       std::size_t parts = 0;
       for (const Batch& batch : batches) parts += batch.size();
-      EXPECT_LE(parts, 2 * (4096 + 2 * selections.size()));
+      EXPECT_LE(parts, 2 * (65'536 + 2 * selections.size()));
       if (connections == 1) {
         EXPECT_LE(batches.size(), 1u);
       }
@@ -76,7 +76,7 @@ TEST(TransferPlanTest, WhatNoServerSendsIsNotCutWithoutEnd) {
   for (const int connections : {1, 4}) {
     const std::vector<Batch> batches = PlanTransfer(selections, connections);
     ExpectEverythingOnceInOrder(selections, batches);
-    EXPECT_LE(batches.size(), 100'000u);
+    EXPECT_LE(batches.size(), 150'000u);
   }
   EXPECT_EQ(AutomaticConnections(selections, 64), 4);
 }
@@ -84,16 +84,29 @@ TEST(TransferPlanTest, WhatNoServerSendsIsNotCutWithoutEnd) {
 TEST(TransferPlanTest, ALargeTensorComesOverAllConnectionsAtOnce) {
   const std::vector<BoundSelection> selections = {Elements(1024 * kMiB / 4)};
   const std::vector<Batch> batches = PlanTransfer(selections, 4);
-  EXPECT_EQ(batches.size(), 16u);
-  for (const Batch& batch : batches) EXPECT_EQ(BytesOf(batch, selections), 64 * kMiB);
+  EXPECT_EQ(batches.size(), 64u);
+  for (const Batch& batch : batches) EXPECT_EQ(BytesOf(batch, selections), 16 * kMiB);
 }
 
 TEST(TransferPlanTest, SmallTensorsShareACall) {
   const std::vector<BoundSelection> selections(1000, Elements(kMiB / 4 + 1));
   const std::vector<Batch> batches = PlanTransfer(selections, 2);
-  EXPECT_EQ(batches.size(), 8u);
-  for (const Batch& batch : batches) EXPECT_LE(BytesOf(batch, selections), 132 * kMiB);
+  EXPECT_GE(batches.size(), 50u);
+  EXPECT_LE(batches.size(), 64u);
   EXPECT_EQ(PlanTransfer(std::vector<BoundSelection>(100, Elements(10)), 8).size(), 1u);
+}
+
+TEST(TransferPlanTest, WhatAllConnectionsMayHaveOnTheirWayFitsTheMemory) {
+  std::mt19937_64 random(2);
+  std::vector<BoundSelection> selections = {Elements(10'000 * kMiB)};
+  for (int i = 0; i < 500; ++i) {
+    selections.push_back(Elements(static_cast<std::int64_t>(random() % (40 * kMiB))));
+  }
+  for (const int connections : {2, 4, 16}) {
+    for (const Batch& batch : PlanTransfer(selections, connections)) {
+      EXPECT_LE(BytesOf(batch, selections), 20 * kMiB);
+    }
+  }
 }
 
 TEST(TransferPlanTest, PartsAreSmallEnoughToBeCheckedAgain) {
