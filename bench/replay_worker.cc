@@ -1,4 +1,4 @@
-// Runs cases that bench/replay.py names, one line each, and answers with seconds:
+// Runs cases that bench/run.py names, one line each, and answers with seconds:
 //
 //   fill GENERATOR INITIALIZER DTYPE ELEMENTS THREADS   a tensor into memory; nothing cached before
 //   slice GENERATOR INITIALIZER DTYPE ELEMENTS COUNT    its last COUNT elements, a second time

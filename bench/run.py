@@ -2,7 +2,7 @@
 """Measures side by side with peers and prints the tables; with --write also into bench/RESULTS.md, where a part that is not
 measured stays as it is.
 
-    bench/run.py [engine] [wire] [--programs build/release/bin] [--rounds 7] [--only REGEX] [--write] …
+    bench/run.py [engine] [replay] [wire] [--programs build/release/bin] [--rounds 7] [--only REGEX] [--write] …
 
 Needs NumPy and torch; libopenblas0-pthread where torch is to have a good linear algebra. The wire needs unshare and ip, and
 shows Arrow Flight where --flight-python names an interpreter that has pyarrow.
@@ -18,11 +18,12 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import engine
 import measure
+import replay
 import wire
 
 RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
 HOW = "All cases in turn in every round; medians. GB are 10^9 bytes; ratios are formed round by round."
-PARTS = ("Engine", "Wire")
+PARTS = ("Engine", "Replay", "Wire")
 
 
 def selected(pattern, cases, figures):
@@ -51,6 +52,14 @@ def engine_part(options):
     return engine.peers(), text
 
 
+def replay_part(options):
+    worker, cases, figures = replay.cases_and_ratios(options.programs / "replay_worker", options.mebibytes)
+    text = ["", f"## Replays, {worker.target}, {options.mebibytes} MiB of binary32, {options.rounds} rounds"]
+    text += tables("replay", options, cases, figures)
+    worker.close()
+    return engine.peers(), text
+
+
 def wire_part(options):
     worker = engine.Worker(options.programs / "engine_worker")
     processes = wire.Wire(options.programs, shlex.split(options.server_flags), options.flight_python)
@@ -76,12 +85,12 @@ def write(parts):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="engine|wire", help="default: both")
+    parser.add_argument("parts", nargs="*", metavar="engine|replay|wire", help="default: all")
     parser.add_argument("--programs", default="build/release/bin", type=pathlib.Path)
     parser.add_argument("--rounds", default=7, type=int)
     parser.add_argument("--only", default="", help="only comparisons whose title matches, and the cases that they need")
     parser.add_argument("--write", action="store_true", help="into bench/RESULTS.md")
-    group = parser.add_argument_group("engine")
+    group = parser.add_argument_group("engine, replay")
     group.add_argument("--simd", default="", help="instruction sets, comma-separated; default: the best alone")
     group.add_argument("--mebibytes", default=256, type=int)
     group = parser.add_argument_group("wire")
@@ -94,14 +103,14 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through `finally`: no process of ours is left
     wanted = [part for part in PARTS if not options.parts or part.lower() in options.parts]
     if len(wanted) < len(options.parts):
-        parser.error("parts are: engine, wire")
+        parser.error("parts are: engine, replay, wire")
     if "Wire" in wanted:
         wire.enter_own_network(options.congestion)
 
     command = "bench/run.py " + " ".join(map(shlex.quote, sys.argv[1:]))
     parts = {}
     for part in wanted:
-        conditions, text = {"Engine": engine_part, "Wire": wire_part}[part](options)
+        conditions, text = {"Engine": engine_part, "Replay": replay_part, "Wire": wire_part}[part](options)
         lines = [HOW, f"Command: `{command}`", "", *(f"* {line}" for line in measure.machine() + conditions), *text]
         parts[part] = "\n".join(lines)
         print(f"# {part}\n\n{parts[part]}\n")
