@@ -85,7 +85,10 @@ int main() {
   std::vector<std::byte> memory;
   for (std::string line; std::getline(std::cin, line);) {
     const auto answer = weightinit::bench::Run(line, memory);
-    std::cout << (answer.ok() ? *answer : "error: " + std::string(answer.status().message()))
-              << std::endl;
+    if (answer.ok()) {
+      std::cout << *answer << std::endl;
+    } else {
+      std::cout << "error: " << answer.status().message() << std::endl;
+    }
   }
 }

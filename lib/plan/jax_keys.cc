@@ -1,7 +1,5 @@
 #include "lib/plan/jax_keys.h"
 
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
 #include "lib/base/text.h"
 #include "lib/base/threefry.h"
