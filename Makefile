@@ -98,6 +98,7 @@ parity-jax: install-build install-test ## Compare with jax, installed from PyPI 
 	@test -x build/jax/bin/python3 || python3 -m venv build/jax
 	@build/jax/bin/pip install --quiet jax
 	@WEIGHTINIT_PROBE=build/$(PRESET)/bin/jax_threefry_probe build/jax/bin/python3 -B tests/parity/jax_threefry_test.py
+	@WEIGHTINIT_PROBE=build/$(PRESET)/bin/plan_probe build/jax/bin/python3 -B tests/parity/jax_model_test.py
 
 .PHONY: statistics
 statistics: install-build install-test .venv/ready ## Test 10^9 normals and the tails of 10^11 (minutes)

@@ -1,4 +1,4 @@
-// Runs cases that bench/replay.py names, one line each, and answers with seconds:
+// Runs cases that bench/run.py names, one line each, and answers with seconds:
 //
 //   fill GENERATOR INITIALIZER DTYPE ELEMENTS THREADS   a tensor into memory; nothing cached before
 //   slice GENERATOR INITIALIZER DTYPE ELEMENTS COUNT    its last COUNT elements, a second time
@@ -85,7 +85,10 @@ int main() {
   std::vector<std::byte> memory;
   for (std::string line; std::getline(std::cin, line);) {
     const auto answer = weightinit::bench::Run(line, memory);
-    std::cout << (answer.ok() ? *answer : "error: " + std::string(answer.status().message()))
-              << std::endl;
+    if (answer.ok()) {
+      std::cout << *answer << std::endl;
+    } else {
+      std::cout << "error: " << answer.status().message() << std::endl;
+    }
   }
 }

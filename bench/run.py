@@ -2,7 +2,7 @@
 """Measures side by side with peers and prints the tables; with --write also into bench/RESULTS.md, where a part that is not
 measured stays as it is.
 
-    bench/run.py [engine] [wire] [planning] [models] [--programs build/release/bin] [--rounds 7] [--only REGEX] [--write] …
+    bench/run.py [engine] [replay] [wire] [planning] [models] [--programs build/release/bin] [--rounds 7] [--only REGEX] [--write] …
 
 Without names, all but the models, which need a disk: 32 GB on it, and many minutes (--gigabytes 2 for less).
 Needs NumPy and torch; libopenblas0-pthread where torch is to have a good linear algebra. The wire needs unshare and ip, and
@@ -21,12 +21,13 @@ import engine
 import measure
 import models
 import planning
+import replay
 import wire
 
 RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
 HOW = "All cases in turn in every round; medians. GB are 10^9 bytes; ratios are formed round by round."
-PARTS = ("Engine", "Wire", "Planning", "Models")
-DEFAULT_PARTS = ("Engine", "Wire", "Planning")
+PARTS = ("Engine", "Replay", "Wire", "Planning", "Models")
+DEFAULT_PARTS = ("Engine", "Replay", "Wire", "Planning")
 
 
 def selected(pattern, cases, figures):
@@ -52,6 +53,14 @@ def engine_part(options):
         text += ["", f"## Engine, {worker.target}, {options.mebibytes} MiB of binary32, {options.rounds} rounds"]
         text += tables(worker.target, options, cases, figures)
         worker.close()
+    return engine.peers(), text
+
+
+def replay_part(options):
+    worker, cases, figures = replay.cases_and_ratios(options.programs / "replay_worker", options.mebibytes)
+    text = ["", f"## Replays, {worker.target}, {options.mebibytes} MiB of binary32, {options.rounds} rounds"]
+    text += tables("replay", options, cases, figures)
+    worker.close()
     return engine.peers(), text
 
 
@@ -97,12 +106,12 @@ def write(parts):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="engine|wire|planning|models", help="default: all but models")
+    parser.add_argument("parts", nargs="*", metavar="engine|replay|wire|planning|models", help="default: all but models")
     parser.add_argument("--programs", default="build/release/bin", type=pathlib.Path)
     parser.add_argument("--rounds", default=7, type=int)
     parser.add_argument("--only", default="", help="only comparisons whose title matches, and the cases that they need")
     parser.add_argument("--write", action="store_true", help="into bench/RESULTS.md")
-    group = parser.add_argument_group("engine")
+    group = parser.add_argument_group("engine, replay")
     group.add_argument("--simd", default="", help="instruction sets, comma-separated; default: the best alone")
     group.add_argument("--mebibytes", default=256, type=int)
     group = parser.add_argument_group("wire")

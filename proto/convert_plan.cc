@@ -157,7 +157,7 @@ void WriteDraw(const ModelPlan& plan, const Draw& draw, v1::TensorPlan& message)
   message.set_generator(std::string(Name(plan.generator)));
   message.set_draw_name(draw.name);
   message.set_seed(draw.seed);
-  if (IsRandom(draw.distribution) && draw.sequence == nullptr)
+  if (IsRandom(draw.distribution) && draw.sequence == nullptr && !draw.jax_key.has_value())
     message.set_subsequence(draw.subsequence);
   *message.mutable_distribution() = ToProto(draw.distribution);
 }
@@ -329,6 +329,7 @@ v1::GetCapabilitiesResponse LibraryCapabilities() {
       "Philox4x32-10, every element a pure function of seed, name and index; its bits never "
       "change");
   add(TorchCpu(), "torch's CPU generator, bit for bit: one stream for the whole model, in order");
+  add(JaxThreefry(), "jax.random's threefry keys on CPUs, every tensor under its own");
   for (const MethodDescription& method : DescribeMethods()) {
     v1::GetCapabilitiesResponse::InitializerInfo& info = *message.add_initializers();
     info.set_name(method.name);

@@ -125,6 +125,24 @@ absl::StatusOr<TorchCpu> TorchCpuFrom(const v1::TorchCpu& message, std::string_v
   return read.Result(std::move(torch));
 }
 
+absl::StatusOr<JaxThreefry> JaxThreefryFrom(const v1::JaxThreefry& message,
+                                            std::string_view field) {
+  Reader read(field);
+  JaxThreefry jax;
+  jax.layout = read.Enum(message.layout(), v1::JaxThreefry::Layout_IsValid(message.layout()),
+                         "layout", jax.layout);
+  jax.fold_in.assign(message.fold_in().begin(), message.fold_in().end());
+  return read.Result(std::move(jax));
+}
+
+v1::JaxThreefry JaxThreefryTo(const JaxThreefry& jax) {
+  v1::JaxThreefry message;
+  if (jax.layout != JaxThreefry().layout)
+    message.set_layout(static_cast<v1::JaxThreefry::Layout>(static_cast<int>(jax.layout)));
+  for (const std::uint32_t data : jax.fold_in) message.add_fold_in(data);
+  return message;
+}
+
 v1::TorchCpu TorchCpuTo(const TorchCpu& torch) {
   v1::TorchCpu message;
   if (torch.variant != TorchCpu().variant)
@@ -161,7 +179,7 @@ absl::StatusOr<Generator> FromProto(const v1::Generator& generator, std::string_
     case v1::Generator::kTorchCpu:
       return TorchCpuFrom(generator.torch_cpu(), FieldPath(field, "torch_cpu"));
     case v1::Generator::kJaxThreefry:
-      return JaxThreefry();
+      return JaxThreefryFrom(generator.jax_threefry(), FieldPath(field, "jax_threefry"));
   }
   return PhiloxV1();
 }
@@ -171,7 +189,9 @@ v1::Generator ToProto(const Generator& generator) {
     v1::Generator& out;
     void operator()(const PhiloxV1&) const { out.mutable_philox_v1(); }
     void operator()(const TorchCpu& torch) const { *out.mutable_torch_cpu() = TorchCpuTo(torch); }
-    void operator()(const JaxThreefry&) const { out.mutable_jax_threefry(); }
+    void operator()(const JaxThreefry& jax) const {
+      *out.mutable_jax_threefry() = JaxThreefryTo(jax);
+    }
   };
   v1::Generator message;
   std::visit(Writer{message}, generator);

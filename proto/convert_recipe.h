@@ -55,8 +55,7 @@ v1::Initializer ToProto(const Initializer& init);
 absl::StatusOr<FanGeometry> FromProto(const v1::FanGeometry& fan, std::string_view field);
 v1::FanGeometry ToProto(const FanGeometry& fan);
 
-// Without a kind: philox_v1. The parameters of jax_threefry have no counterpart yet, since the
-// library refuses the generator itself.
+// Without a kind: philox_v1.
 absl::StatusOr<Generator> FromProto(const v1::Generator& generator, std::string_view field);
 v1::Generator ToProto(const Generator& generator);
 

@@ -80,9 +80,10 @@ void SpecFlags::AddTo(CLI::App& app, const std::string& recipe_help) {
   init_.AddTo(app);
   AddNumber<std::uint64_t>(app, "--seed", seed_,
                            "seed, any 64-bit number [default: 0, or the recipe's]");
-  app.add_option("--generator", generator_,
-                 "where random words come from, as torch_cpu or \"torch_cpu(variant=DEFAULT, "
-                 "torch_version=1.13)\" [default: philox_v1]")
+  app.add_option(
+         "--generator", generator_,
+         "where random words come from, as torch_cpu, jax_threefry or \"torch_cpu(variant=DEFAULT, "
+         "torch_version=1.13)\" [default: philox_v1]")
       ->type_name("NAME")
       ->check(NonEmpty());
   app.add_option("--dtype", dtype_,

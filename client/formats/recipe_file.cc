@@ -315,6 +315,20 @@ constexpr Field<TorchCpu> kTorchCpuFields[] = {
     {"start_state", ReadStartState},
 };
 
+absl::Status ReadJaxLayout(Context& context, const Value& value, const std::string& path,
+                           JaxThreefry& jax) {
+  if (!value.is_scalar()) return context.Expected(value, path, "a layout");
+  auto layout = ParseJaxLayout(value.text(), path);
+  if (!layout.ok()) return Located(context, value, path, layout.status());
+  jax.layout = *layout;
+  return absl::OkStatus();
+}
+
+constexpr Field<JaxThreefry> kJaxThreefryFields[] = {
+    {"layout", ReadJaxLayout},
+    {"fold_in", Set<&JaxThreefry::fold_in>},
+};
+
 // "philox_v1", "torch_cpu(variant=DEFAULT)" or {torch_cpu: {variant: DEFAULT}}.
 absl::Status Read(Context& context, const Value& value, const std::string& path, Generator& out) {
   const bool message = value.kind() == Document::Kind::kMap && value.size() == 1;
@@ -327,6 +341,8 @@ absl::Status Read(Context& context, const Value& value, const std::string& path,
   auto* torch = std::get_if<TorchCpu>(&out);
   const std::string below = Join(path, value.key(0).text());
   if (torch != nullptr) return ReadObject(context, value.item(0), below, kTorchCpuFields, *torch);
+  auto* jax = std::get_if<JaxThreefry>(&out);
+  if (jax != nullptr) return ReadObject(context, value.item(0), below, kJaxThreefryFields, *jax);
   return context.Error(value, below, "has no parameters; allowed: none");
 }
 

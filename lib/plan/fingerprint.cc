@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/text.h"
 #include "lib/plan/distribution.h"
+#include "lib/plan/jax_keys.h"
 #include "lib/plan/torch_stream.h"
 #include "weightinit/plan.h"
 
@@ -23,6 +24,8 @@ std::string DrawText(const Generator& generator, const Draw& draw, TruncationCac
     // All that was drawn before, and how.
     text = std::string(Name(generator)) +
            " after=" + ToHex(draw.sequence->keys[static_cast<std::size_t>(draw.step)]);
+  } else if (draw.jax_key.has_value()) {
+    text = absl::StrCat(std::string(Name(generator)), " ", ToString(*draw.jax_key));
   } else if (IsRandom(draw.distribution)) {
     text =
         absl::StrCat(std::string(Name(generator)), " seed=", absl::Hex(draw.seed, absl::kZeroPad16),

@@ -8,6 +8,7 @@
 #include "lib/base/text.h"
 #include "lib/layout/view_parts.h"
 #include "lib/plan/distribution.h"
+#include "lib/plan/jax_keys.h"
 #include "lib/plan/resolve_draws.h"
 #include "lib/plan/torch_sequence.h"
 #include "lib/recipe/module_geometry.h"
@@ -24,7 +25,9 @@ class Resolver {
  public:
   // `given` is what was expanded.
   Resolver(const Recipe& given, Expansion& expansion)
-      : given_(given), recipe_(expansion.recipe), expansion_(expansion) {}
+      : given_(given), recipe_(expansion.recipe), expansion_(expansion) {
+    context_.jax = std::get_if<JaxThreefry>(&recipe_.generator);
+  }
 
   absl::StatusOr<ModelPlan> Resolve();
 
@@ -226,7 +229,11 @@ absl::Status Resolver::CheckSubsequences() const {
   keys.reserve(plan_.draws.size());
   for (std::size_t k = 0; k < plan_.draws.size(); ++k) {
     const Draw& draw = plan_.draws[k];
-    if (IsRandom(draw.distribution)) keys.push_back({draw.seed, draw.subsequence, k});
+    if (draw.jax_key.has_value()) {
+      keys.push_back({draw.jax_key->first, draw.jax_key->second, k});
+    } else if (IsRandom(draw.distribution)) {
+      keys.push_back({draw.seed, draw.subsequence, k});
+    }
   }
   std::sort(keys.begin(), keys.end());
   std::optional<std::pair<std::size_t, std::size_t>> twice;  // draws; the first repeat
@@ -252,13 +259,18 @@ absl::Status Resolver::CheckSubsequences() const {
   };
   const std::size_t first = owner_of(twice->first), second = owner_of(twice->second);
   const Draw& draw = plan_.draws[twice->second];
+  const std::string words = draw.jax_key.has_value()
+                                ? ToString(*draw.jax_key) +
+                                      "); allowed: distinct subsequences, which stand for "
+                                      "jax.random.split's keys, or distinct seeds"
+                                : "seed " + std::to_string(draw.seed) + ", subsequence " +
+                                      std::to_string(draw.subsequence) +
+                                      "); allowed: distinct draw names, subsequences or seeds";
   return FieldError(
       FieldOfDraw(recipe_.tensors[second], PathOf(second), ViewPathOf(second),
                   twice->second - static_cast<std::size_t>(plan_.tensors[second].first_draw)),
       what_of(twice->second, second) + " and " + PathOf(first) + " (" +
-          what_of(twice->first, first) + ") would draw the same random words (seed " +
-          std::to_string(draw.seed) + ", subsequence " + std::to_string(draw.subsequence) +
-          "); allowed: distinct draw names, subsequences or seeds");
+          what_of(twice->first, first) + ") would draw the same random words (" + words);
 }
 
 // Those that are allowed for the recipe as a whole, not each by itself.

@@ -9,6 +9,7 @@
 #include "lib/base/text.h"
 #include "lib/layout/view_parts.h"
 #include "lib/plan/distribution.h"
+#include "lib/plan/jax_keys.h"
 #include "lib/plan/resolve_method.h"
 #include "lib/recipe/module_geometry.h"
 #include "weightinit/status.h"
@@ -126,6 +127,8 @@ class DrawsResolver {
     const FanGeometry of_tensor = spec_.fan.value_or(FanGeometry{});
     const FanGeometry& geometry = part.fan != nullptr ? *part.fan : of_tensor;
     const bool is_part = spec_.view.has_value() && HasParts(*spec_.view);
+    const std::string init_field =
+        (part.init != nullptr ? part.init_path : input_.init_path) + ".init";
     auto method = ResolveMethod(
         init,
         {.shape = part.shape,
@@ -134,13 +137,20 @@ class DrawsResolver {
          .geometry = geometry,
          .scale = part.scale.has_value() ? part.scale : spec_.scale,
          .truncations = context_.truncations,
-         .init_field = (part.init != nullptr ? part.init_path : input_.init_path) + ".init",
+         .as_jax = context_.jax != nullptr,
+         .init_field = init_field,
          .shape_field = is_part ? part.path : input_.path + ".shape",
          .fan_field = (part.fan != nullptr ? part.fan_path : input_.fan_path) + ".fan",
          .dtype_field = input_.path + ".dtype",
          .scale_field = (part.scale.has_value() ? part.scale_path : input_.scale_path) + ".scale"});
     if (!method.ok()) return method.status();
     for (std::string& warning : method->warnings) Warn(std::move(warning));
+    if (context_.jax != nullptr && !empty()) {
+      const absl::Status status = CheckJax(method->distribution, part.shape, *spec_.dtype,
+                                           init_field, input_.path + ".dtype");
+      if (!status.ok()) return status;
+      Note(JaxApproximationOf(method->distribution));
+    }
     PartPlan plan;
     plan.init = init;
     plan.fans = method->fans;
@@ -163,10 +173,9 @@ class DrawsResolver {
                     const FanGeometry& geometry) {
     auto warning = GeometryWarning(spec_, part.shape, init, geometry);
     if (warning.has_value()) Warn(*std::move(warning));
-    if (input_.fan_of_module && part.fan == nullptr && result_.notes.empty()) {
-      result_.notes.push_back("fans are read as " + spec_.module +
-                              " holds its weights: " + std::string(Name(FanLayout::kInOut)) +
-                              (geometry.transposed ? ", transposed" : ""));
+    if (input_.fan_of_module && part.fan == nullptr) {
+      Note("fans are read as " + spec_.module + " holds its weights: " +
+           std::string(Name(FanLayout::kInOut)) + (geometry.transposed ? ", transposed" : ""));
     }
   }
 
@@ -177,6 +186,12 @@ class DrawsResolver {
       warnings.push_back(std::move(warning));
   }
 
+  void Note(std::string note) {
+    auto& notes = result_.notes;
+    if (!note.empty() && std::find(notes.begin(), notes.end(), note) == notes.end())
+      notes.push_back(std::move(note));
+  }
+
   void MakeDraw(const PartTemplate& part, const ViewParts::Draw& from) {
     Draw& draw = result_.draws.emplace_back();
     draw.name = from.name.has_value() ? *from.name : spec_.draw_name.value_or(spec_.name);
@@ -185,6 +200,9 @@ class DrawsResolver {
     draw.subsequence = subsequence.has_value() ? *subsequence : SubsequenceOf(draw.name);
     draw.shape = part.shape;
     draw.distribution = distributions_[from.of];
+    if (context_.jax == nullptr || !IsRandom(draw.distribution)) return;
+    draw.jax_key = JaxKeyOf(*context_.jax, draw.seed, subsequence);
+    if (!spec_.view.has_value()) Note(ToString(*draw.jax_key));
   }
 
   void Describe(ViewParts& whole) {

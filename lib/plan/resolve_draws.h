@@ -39,6 +39,7 @@ struct ResolvedDraws {
 struct DrawsContext {
   std::int64_t tiles_left = kMaxViewTiles;  // what views may still use
   TruncationCache truncations;
+  const JaxThreefry* jax = nullptr;  // the model's generator, if it is that one
 };
 
 // Errors: INVALID_ARGUMENT.

@@ -116,6 +116,13 @@ class MethodResolver {
   template <typename Method>
   absl::Status Kaiming(const Method& m, bool uniform);
   absl::Status SetByStd(double std, bool uniform);
+  absl::Status SetByJaxVariance(double variance, VarianceScalingDistribution distribution);
+  // The variance of a std that jax gives as a scale: gain(RELU)² is 2.
+  absl::Status SetByJaxGain(double gain, double fan, bool uniform) {
+    return SetByJaxVariance(
+        static_cast<double>(static_cast<float>(gain * gain)) / fan,
+        uniform ? VarianceScalingDistribution::kUniform : VarianceScalingDistribution::kNormal);
+  }
 
   const MethodInput& input_;
   std::string field_;
@@ -367,6 +374,27 @@ absl::Status MethodResolver::SetByStd(double std, bool uniform) {
   return SetUniform(-bound, bound);
 }
 
+// jax.nn.initializers.variance_scaling: everything after the division in binary32.
+absl::Status MethodResolver::SetByJaxVariance(double variance,
+                                              VarianceScalingDistribution distribution) {
+  const auto variance_f32 = static_cast<float>(variance);
+  if (distribution == VarianceScalingDistribution::kUniform) {
+    const double bound = double{std::sqrt(3.0f * variance_f32)} * Scale();
+    return SetUniform(-bound, bound);
+  }
+  const float std = std::sqrt(variance_f32);
+  if (distribution == VarianceScalingDistribution::kNormal)
+    return SetNormal(0.0, double{std} * Scale());
+  constexpr float kStdOfTruncated = 0.87962566103423978f;
+  constexpr double kSigmas = 2;
+  const double before = double{std / kStdOfTruncated} * Scale();
+  if (!FiniteInBinary32(kReachableSigmas * before))
+    return FieldError(field_, "std = " + FormatNumber(before) + " is not finite in FLOAT32");
+  result_.distribution =
+      TruncatedNormalWith{0.0, PlusZero(before), -kSigmas, kSigmas, std::nullopt};
+  return absl::OkStatus();
+}
+
 template <typename Method>
 absl::Status MethodResolver::Xavier(const Method& m, bool uniform) {
   if (const auto status = CheckScale(); !status.ok()) return status;
@@ -399,6 +427,7 @@ absl::Status MethodResolver::Xavier(const Method& m, bool uniform) {
                 (m.nonlinearity.has_value() ? "(" + std::string(Name(*m.nonlinearity)) + ")" : "") +
                 " = " + FormatNumber(gain) + "; std = gain·√(2/(fan_in + fan_out))" + ScaleText() +
                 " = " + FormatNumber(std * Scale());
+  if (input_.as_jax) return SetByJaxGain(gain, (fans.in + fans.out) / 2.0, uniform);
   return SetByStd(std, uniform);
 }
 
@@ -427,6 +456,7 @@ absl::Status MethodResolver::Kaiming(const Method& m, bool uniform) {
   result_.why = fan_name + " = " + FormatNumber(*fan) + "; gain(" +
                 std::string(Name(m.nonlinearity)) + ") = " + FormatNumber(gain) + "; std = gain/√" +
                 fan_name + ScaleText() + " = " + FormatNumber(std * Scale());
+  if (input_.as_jax) return SetByJaxGain(gain, *fan, uniform);
   return SetByStd(std, uniform);
 }
 
@@ -440,6 +470,7 @@ absl::Status MethodResolver::ScaledVariance(const VarianceScaling& m) {
   const std::string fan_name = ToLower(Name(m.mode));
   result_.why = fan_name + " = " + FormatNumber(*fan) + "; variance = " + FormatNumber(m.scale) +
                 "/" + fan_name + " = " + FormatNumber(variance) + ScaleText();
+  if (input_.as_jax) return SetByJaxVariance(variance, m.distribution);
   switch (m.distribution) {
     case VarianceScalingDistribution::kUniform: {
       const double bound = std::sqrt(3.0 * variance) * Scale();

@@ -25,6 +25,7 @@ struct MethodInput {
   const FanGeometry& geometry;
   std::optional<double> scale;
   TruncationCache& truncations;
+  bool as_jax;  // variances and their roots in binary32, as jax.nn.initializers
   // How the fields are called in errors.
   std::string init_field, shape_field, fan_field, dtype_field, scale_field;
 };

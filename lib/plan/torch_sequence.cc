@@ -170,6 +170,7 @@ class TorchSequence {
                                         .geometry = spec.fan.value_or(FanGeometry{}),
                                         .scale = std::nullopt,
                                         .truncations = truncations_,
+                                        .as_jax = false,
                                         .init_field = path + ".init",
                                         .shape_field = shape_path,
                                         .fan_field = path_of_(i) + ".fan",

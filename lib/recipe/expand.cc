@@ -17,16 +17,10 @@ namespace weightinit {
 namespace {
 
 absl::Status CheckRecipe(const Recipe& recipe) {
-  if (std::holds_alternative<JaxThreefry>(recipe.generator)) {
-    return FieldError("generator",
-                      std::string(Name(recipe.generator)) +
-                          " is not supported by this version; allowed: philox_v1, torch_cpu",
-                      absl::StatusCode::kUnimplemented);
-  }
   if (!recipe.draws.empty() && !std::holds_alternative<TorchCpu>(recipe.generator))
     return FieldError("draws", std::string(Name(recipe.generator)) +
-                                   " draws each tensor on its own; allowed: no draws, which only "
-                                   "replay generators have an order of");
+                                   " draws each tensor on its own; allowed: no draws, whose "
+                                   "order only torch_cpu has");
   return CheckConstants(recipe.constants);
 }
 

@@ -1,6 +1,7 @@
 #include "weightinit/generator.h"
 
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "lib/base/text.h"
@@ -19,26 +20,62 @@ constexpr std::pair<Variant, std::string_view> kVariants[] = {
     {Variant::kDefault, "DEFAULT"},
     {Variant::kDefaultFma, "DEFAULT_FMA"}};
 
-// One "parameter=value".
-absl::Status ReadTorchParameter(std::string_view text, std::string_view field, TorchCpu& torch) {
+using Layout = JaxThreefry::Layout;
+constexpr std::pair<Layout, std::string_view> kLayouts[] = {
+    {Layout::kPartitionable, "PARTITIONABLE"}, {Layout::kLegacy, "LEGACY"}};
+
+// One "name=value".
+struct Parameter {
+  std::string_view text;
+  std::string name;  // in lower case; empty without a '='
+  std::string_view value;
+  std::string field;  // where its value stands
+};
+
+Parameter ParameterOf(std::string_view text, std::string_view field) {
   const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos) return {text, "", "", std::string(field)};
   const std::string name = ToLower(Strip(text.substr(0, equals)));
-  const std::string_view value =
-      equals == std::string_view::npos ? "" : Strip(text.substr(equals + 1));
-  const std::string below = std::string(field) + "." + name;
-  if (equals != std::string_view::npos && name == "variant") {
-    auto variant = ParseTorchVariant(value, below);
-    if (!variant.ok()) return variant.status();
-    torch.variant = *variant;
-    return absl::OkStatus();
+  return {text, name, Strip(text.substr(equals + 1)), std::string(field) + "." + name};
+}
+
+absl::Status Read(const Parameter& parameter, std::string_view field, PhiloxV1&) {
+  return FieldError(field, Quote(parameter.text) +
+                               ", but philox_v1 has no parameters; allowed: "
+                               "none");
+}
+
+absl::Status Read(const Parameter& parameter, std::string_view field, TorchCpu& torch) {
+  if (parameter.name == "variant") {
+    auto variant = ParseTorchVariant(parameter.value, parameter.field);
+    if (variant.ok()) torch.variant = *variant;
+    return variant.status();
   }
-  if (equals != std::string_view::npos && name == "torch_version") {
-    torch.torch_version = value;
-    return ParseTorchVersion(value, below).status();
+  if (parameter.name == "torch_version") {
+    torch.torch_version = parameter.value;
+    return ParseTorchVersion(parameter.value, parameter.field).status();
   }
-  return FieldError(field, Quote(text) +
+  return FieldError(field, Quote(parameter.text) +
                                " is no parameter of torch_cpu; allowed: variant=…, "
                                "torch_version=…");
+}
+
+absl::Status Read(const Parameter& parameter, std::string_view field, JaxThreefry& jax) {
+  if (parameter.name == "layout") {
+    auto layout = ParseJaxLayout(parameter.value, parameter.field);
+    if (layout.ok()) jax.layout = *layout;
+    return layout.status();
+  }
+  if (parameter.name == "fold_in") {
+    const auto number = ReadInteger(parameter.value);
+    if (!number.has_value() || *number < 0 || *number > std::numeric_limits<std::uint32_t>::max())
+      return FieldError(parameter.field,
+                        Quote(parameter.value) + "; allowed: a whole number from 0 to 2^32 - 1");
+    jax.fold_in.push_back(static_cast<std::uint32_t>(*number));
+    return absl::OkStatus();
+  }
+  return FieldError(field, Quote(parameter.text) +
+                               " is no parameter of jax_threefry; allowed: layout=…, fold_in=…");
 }
 
 }  // namespace
@@ -59,6 +96,21 @@ absl::StatusOr<TorchCpu::Variant> ParseTorchVariant(std::string_view text, std::
   }
   return FieldError(
       field, Quote(text) + " is not a variant; allowed: AVX2, AVX2_NOFMA, DEFAULT, DEFAULT_FMA");
+}
+
+std::string_view Name(JaxThreefry::Layout layout) {
+  for (const auto& [value, name] : kLayouts) {
+    if (value == layout) return name;
+  }
+  return "";
+}
+
+absl::StatusOr<JaxThreefry::Layout> ParseJaxLayout(std::string_view text, std::string_view field) {
+  const std::string upper = ToUpper(text);
+  for (const auto& [value, name] : kLayouts) {
+    if (name == upper) return value;
+  }
+  return FieldError(field, Quote(text) + " is not a layout; allowed: PARTITIONABLE, LEGACY");
 }
 
 absl::StatusOr<TorchVersion> ParseTorchVersion(std::string_view text, std::string_view field) {
@@ -85,22 +137,24 @@ absl::StatusOr<Generator> ParseGenerator(std::string_view text, std::string_view
     if (whole.back() != ')') return FieldError(field, Quote(text) + " has no closing parenthesis");
     rest = Strip(whole.substr(open + 1, whole.size() - open - 2));
   }
-  if (name != kNames[0] && name != kNames[1] && name != kNames[2]) {
+  Generator generator;
+  if (name == kNames[1]) {
+    generator = TorchCpu();
+  } else if (name == kNames[2]) {
+    generator = JaxThreefry();
+  } else if (name != kNames[0]) {
     return FieldError(
         field, Quote(text) + " is not a generator; allowed: philox_v1, torch_cpu, jax_threefry");
   }
-  if (!rest.empty() && name != kNames[1])
-    return FieldError(field, name + " has no parameters; allowed: none");
-  if (name == kNames[0]) return Generator(PhiloxV1{});
-  if (name == kNames[2]) return Generator(JaxThreefry{});
-  TorchCpu torch;
   while (!rest.empty()) {
     const std::size_t comma = rest.find(',');
-    const absl::Status status = ReadTorchParameter(Strip(rest.substr(0, comma)), field, torch);
+    const Parameter parameter = ParameterOf(Strip(rest.substr(0, comma)), field);
+    const absl::Status status =
+        std::visit([&](auto& kind) { return Read(parameter, field, kind); }, generator);
     if (!status.ok()) return status;
     rest = comma == std::string_view::npos ? "" : Strip(rest.substr(comma + 1));
   }
-  return Generator(torch);
+  return generator;
 }
 
 }  // namespace weightinit

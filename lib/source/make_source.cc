@@ -1,4 +1,5 @@
 #include "lib/source/closed_form.h"
+#include "lib/source/jax_threefry/jax_source.h"
 #include "lib/source/matrix_source.h"
 #include "lib/source/philox_source.h"
 #include "lib/source/source.h"
@@ -45,6 +46,7 @@ struct MatrixSizer {
 absl::StatusOr<std::unique_ptr<const Source>> MakeSource(const Draw& draw,
                                                          const SourceTools& tools) {
   if (draw.sequence != nullptr) return torch_cpu::MakeStepSource(draw.sequence, draw.step, tools);
+  if (draw.jax_key.has_value() && !IsMadeWhole(draw)) return jax_threefry::MakeSource(draw);
   return std::visit(Maker{draw, tools}, draw.distribution);
 }
 

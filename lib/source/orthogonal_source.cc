@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/source/closed_form.h"
 #include "lib/source/householder_qr.h"
+#include "lib/source/jax_threefry/jax_source.h"
 #include "lib/source/kernels/kernels.h"
 #include "lib/source/matrix_source.h"
 #include "lib/source/philox_source.h"
@@ -20,6 +21,24 @@ namespace {
 using Matrix = std::vector<float>;
 constexpr std::int64_t kElementsPerTask = std::int64_t{1} << 16;
 
+void DrawGaussian(const Draw& draw, std::int64_t first, std::span<float> out) {
+  if (draw.jax_key.has_value()) {
+    jax_threefry::DrawNormal(jax_threefry::ArrayOf(draw), static_cast<std::uint64_t>(first), out);
+  } else {
+    kernels::BestKernels().standard_normal(StreamOf(draw), static_cast<std::uint64_t>(first), out);
+  }
+}
+
+// From cols × rows to rows × cols.
+void Transpose(std::int64_t rows, std::int64_t cols, Matrix& matrix) {
+  const Matrix from = matrix;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < cols; ++j) {
+      matrix[static_cast<std::size_t>(i * cols + j)] = from[static_cast<std::size_t>(j * rows + i)];
+    }
+  }
+}
+
 absl::StatusOr<SingleFlightCache::Made> MakeQ(const Draw& draw, std::int64_t rows,
                                               std::int64_t cols, const SourceTools& tools) {
   const std::int64_t size = rows * cols;
@@ -30,14 +49,14 @@ absl::StatusOr<SingleFlightCache::Made> MakeQ(const Draw& draw, std::int64_t row
     return absl::ResourceExhaustedError(
         absl::StrCat("no memory for a matrix of ", size, " elements"));
   }
-  const kernels::Stream stream = StreamOf(draw);
   tools.parallel_for((size - 1) / kElementsPerTask + 1, [&](std::int64_t task) {
     if (tools.cancelled && tools.cancelled()) return;  // OrthogonalFactor asks again
     const std::int64_t first = task * kElementsPerTask;
     const auto count = static_cast<std::size_t>(std::min(kElementsPerTask, size - first));
-    kernels::BestKernels().standard_normal(stream, static_cast<std::uint64_t>(first),
-                                           {matrix->data() + first, count});
+    DrawGaussian(draw, first, {matrix->data() + first, count});
   });
+  // jax draws the tall matrix, of which a wide one is the transpose.
+  if (draw.jax_key.has_value() && rows < cols) Transpose(rows, cols, *matrix);
   QrOptions options;
   options.parallel_for = tools.parallel_for;
   options.cancelled = tools.cancelled;
@@ -50,8 +69,12 @@ absl::StatusOr<SingleFlightCache::Made> MakeQ(const Draw& draw, std::int64_t row
 absl::StatusOr<std::shared_ptr<const Matrix>> GetQ(const Draw& draw, std::int64_t rows,
                                                    std::int64_t cols, const SourceTools& tools) {
   // Gain and dtype come later: one Q serves them all.
-  const std::string key =
-      absl::StrCat("orthogonal ", draw.seed, " ", draw.subsequence, " ", rows, " ", cols);
+  const std::string words =
+      draw.jax_key.has_value()
+          ? absl::StrCat("jax ", draw.jax_key->first, " ", draw.jax_key->second, " ",
+                         static_cast<int>(draw.jax_key->layout))
+          : absl::StrCat(draw.seed, " ", draw.subsequence);
+  const std::string key = absl::StrCat("orthogonal ", words, " ", rows, " ", cols);
   return tools.cache->Get<Matrix>(
       key, [&] { return MakeQ(draw, rows, cols, tools); }, tools.cancelled);
 }

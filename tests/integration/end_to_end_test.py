@@ -94,6 +94,11 @@ class EndToEndTest(harness.TestCase):
             values = cli("model", "article_net_torch", *(["--server", server] if server else []), "-o", "-").out
             self.assertEqual(hashlib.sha256(values).hexdigest(), net["all_tensors_sha256"], server)
 
+    def test_replays_and_their_slices_are_the_same_by_every_way(self):
+        for generator in ("torch_cpu", "torch_cpu(variant=DEFAULT, torch_version=1.13)", "jax_threefry", "jax_threefry(layout=LEGACY, fold_in=3)"):
+            for init in ("normal", "uniform(low=-1, high=2)", "orthogonal"):
+                self.both("tensor", "--shape", "33,17", "--init", init, "--generator", generator, "--slice", "3:30,::2", "--seed", 5)
+
     def test_threads_change_no_bit(self):
         one = self.path("one.safetensors")
         cli("model", "resnet50", "--seed", SEED, "--threads", 1, "-o", one)

@@ -460,7 +460,7 @@ class CapabilitiesTest(ServerTest):
 
     def test_they_say_what_the_api_has_and_what_the_flags_set(self):
         answer = self.stub.GetCapabilities(wire.capabilities_pb2.GetCapabilitiesRequest(), timeout=20)
-        self.assertEqual([one.name for one in answer.generators], ["philox_v1", "torch_cpu"])
+        self.assertEqual([one.name for one in answer.generators], ["philox_v1", "torch_cpu", "jax_threefry"])
         methods = [field.name for field in Initializer.DESCRIPTOR.oneofs_by_name["kind"].fields]
         self.assertEqual([one.name for one in answer.initializers], methods)
         for one in answer.initializers:

@@ -497,7 +497,7 @@ class UseTest(RecipeTest):
         recipes = json.loads(cli("recipes", "--json").text)["recipes"]
         self.assertEqual(
             [recipe["name"] for recipe in recipes],
-            ["article_net", "bert", "deepnorm", "flax_defaults", "gpt2", "keras_defaults", "llama3", "megatron_gpt", "mup", "pytorch_defaults",
+            ["article_net", "article_net_torch", "bert", "deepnorm", "flax_defaults", "gpt2", "keras_defaults", "llama3", "megatron_gpt", "mup", "pytorch_defaults",
              "resnet", "resnet50", "t5", "vit"])
         for recipe in recipes:
             text = cli("recipes", recipe["name"]).text

@@ -122,6 +122,12 @@ Generator GeneratorFromJson(const json& object) {
   if (object.empty()) return Generator();
   Generator generator = ParseGenerator(object.begin().key()).value();
   Members members(object.begin().value());
+  if (auto* jax = std::get_if<JaxThreefry>(&generator)) {
+    if (const json* layout = members.Find("layout"))
+      jax->layout = ParseJaxLayout(layout->get<std::string>(), "layout").value();
+    if (const json* fold_in = members.Find("fold_in"))
+      jax->fold_in = fold_in->get<std::vector<std::uint32_t>>();
+  }
   if (auto* torch = std::get_if<TorchCpu>(&generator)) {
     if (const json* variant = members.Find("variant"))
       torch->variant = ParseTorchVariant(variant->get<std::string>(), "variant").value();

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "weightinit/export.h"
@@ -36,8 +37,17 @@ struct TorchCpu {
   friend bool operator==(const TorchCpu&, const TorchCpu&) = default;
 };
 
-// Refused by this version.
+// What jax.random draws with its default implementation, on CPUs: every tensor under a key of its
+// own (docs/jax-threefry.md). The key is jax.random.key(seed) of the tensor's seed, with `fold_in`
+// folded in, then the tensor's subsequence if it has one. Only the low 32 bits of a seed matter.
 struct JaxThreefry {
+  // jax_threefry_partitionable. Numbered as in the API.
+  enum class Layout : std::uint8_t {
+    kPartitionable = 1,  // the default since jax 0.5
+    kLegacy = 2,
+  };
+  Layout layout = Layout::kPartitionable;
+  std::vector<std::uint32_t> fold_in;
   friend bool operator==(const JaxThreefry&, const JaxThreefry&) = default;
 };
 
@@ -49,12 +59,18 @@ WEIGHTINIT_EXPORT std::string_view Name(const Generator& generator);
 // "AVX2", "AVX2_NOFMA", "DEFAULT", "DEFAULT_FMA"
 WEIGHTINIT_EXPORT std::string_view Name(TorchCpu::Variant variant);
 
-// Reads NAME or NAME(parameter=value, …), as "torch_cpu(variant=DEFAULT, torch_version=1.13)", in
-// any case. A start state has no text. Errors: INVALID_ARGUMENT at `field`.
+// "PARTITIONABLE", "LEGACY"
+WEIGHTINIT_EXPORT std::string_view Name(JaxThreefry::Layout layout);
+
+// Reads NAME or NAME(parameter=value, …), as "torch_cpu(variant=DEFAULT, torch_version=1.13)" or
+// "jax_threefry(layout=LEGACY, fold_in=3, fold_in=1)", in any case. A start state has no text.
+// Errors: INVALID_ARGUMENT at `field`.
 WEIGHTINIT_EXPORT absl::StatusOr<Generator> ParseGenerator(std::string_view text,
                                                            std::string_view field = "generator");
 WEIGHTINIT_EXPORT absl::StatusOr<TorchCpu::Variant> ParseTorchVariant(std::string_view text,
                                                                       std::string_view field);
+WEIGHTINIT_EXPORT absl::StatusOr<JaxThreefry::Layout> ParseJaxLayout(std::string_view text,
+                                                                     std::string_view field);
 
 struct TorchVersion {
   int major = 2, minor = 11;

@@ -88,6 +88,13 @@ namespace torch_cpu {
 struct Sequence;
 }
 
+// The key of a draw with jax_threefry, as jax.random.key_data has it.
+struct JaxKey {
+  std::uint32_t first = 0, second = 0;
+  JaxThreefry::Layout layout = JaxThreefry::Layout::kPartitionable;
+  friend bool operator==(const JaxKey&, const JaxKey&) = default;
+};
+
 // Values of one logical tensor, before any layout.
 struct Draw {
   std::string name;               // the draw name
@@ -98,6 +105,7 @@ struct Draw {
   // torch_cpu: the stream that a random draw is part of, and its step there. Without one: null, -1.
   std::shared_ptr<const torch_cpu::Sequence> sequence = nullptr;
   std::int64_t step = -1;
+  std::optional<JaxKey> jax_key = std::nullopt;  // jax_threefry: of a random draw
 };
 
 // Whether a matrix must be made whole for any part of it, by the draw's generator.

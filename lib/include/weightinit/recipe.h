@@ -88,7 +88,7 @@ struct Recipe {
   std::vector<TensorSpec> tensors;
   std::vector<Rule> rules;
   std::vector<Rename> renames;
-  std::vector<DrawStep> draws;   // replay generators only; empty: each tensor once, in order
+  std::vector<DrawStep> draws;   // torch_cpu only; empty: each tensor once, in order
   bool allow_uncovered = false;  // leave out the tensors that no rule matches
   bool allow_idle = false;       // do not refuse rules that match nothing
   friend bool operator==(const Recipe&, const Recipe&) = default;
@@ -131,8 +131,8 @@ struct Expansion {
 // and an init unless its view ties it; names in views are those of this tensor. Errors:
 // INVALID_ARGUMENT (bad names, two tensors of one canonical name, a regex or an expression that
 // cannot be used), FAILED_PRECONDITION (a tensor that nothing covers, a rule that matches nothing,
-// unless allowed), UNIMPLEMENTED (jax_threefry), CANCELLED once `cancelled`, which is asked
-// now and then, answers true, RESOURCE_EXHAUSTED (memory).
+// unless allowed), CANCELLED once `cancelled`, which is asked now and then, answers true,
+// RESOURCE_EXHAUSTED (memory).
 WEIGHTINIT_EXPORT absl::StatusOr<Expansion> Expand(const Recipe& recipe,
                                                    const std::function<bool()>& cancelled = {});
 

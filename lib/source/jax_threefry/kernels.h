@@ -12,7 +12,7 @@
 #include <span>
 #include <string_view>
 
-#include "lib/source/jax_threefry/threefry.h"
+#include "lib/base/threefry.h"
 
 namespace weightinit::jax_threefry {
 

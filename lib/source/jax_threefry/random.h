@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-#include "lib/source/jax_threefry/threefry.h"
+#include "lib/base/threefry.h"
 
 namespace weightinit::jax_threefry {
 

@@ -182,6 +182,8 @@ draws:
   EXPECT_EQ(recipe.draws[1].init, Initializer(Normal{.std = 0.5}));
   EXPECT_EQ(Parsed("generator: torch_cpu(variant=DEFAULT)").generator,
             *ParseGenerator("torch_cpu(variant=DEFAULT)"));
+  EXPECT_EQ(Parsed("generator: {jax_threefry: {layout: legacy, foldIn: [3, 1]}}").generator,
+            Generator(JaxThreefry{JaxThreefry::Layout::kLegacy, {3, 1}}));
 }
 
 TEST(RecipeFile, Views) {

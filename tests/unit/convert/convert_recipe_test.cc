@@ -261,9 +261,11 @@ TEST(Views, PathsLeadIntoThem) {
 TEST(Recipes, GeneratorWithoutAKindIsPhilox) {
   EXPECT_EQ(*FromProto(v1::Generator(), "generator"), Generator(PhiloxV1()));
   for (const Generator& generator :
-       {Generator(PhiloxV1()), Generator(TorchCpu()), Generator(JaxThreefry())}) {
+       {Generator(PhiloxV1()), Generator(TorchCpu()), Generator(JaxThreefry()),
+        Generator(JaxThreefry{JaxThreefry::Layout::kLegacy, {7, 0xFFFFFFFF}})}) {
     EXPECT_EQ(*FromProto(ToProto(generator), ""), generator);
   }
+  EXPECT_EQ(v1::JaxThreefry::LEGACY, static_cast<int>(JaxThreefry::Layout::kLegacy));
 }
 
 TEST(Recipes, EmptyRegexMatchesAnything) {

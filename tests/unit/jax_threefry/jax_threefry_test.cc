@@ -32,6 +32,26 @@ TEST(Threefry, Keys) {
     EXPECT_EQ(Split(key, Layout::kPartitionable, 5, i), FoldIn(key, i));
   EXPECT_EQ(FoldIn(KeyOf(0), 0), (Key{1797259609u, 2579123966u}));
   EXPECT_EQ(FoldIn(KeyOf(0), 1), (Key{928981903u, 3453687069u}));
+  EXPECT_EQ(FoldIn(KeyOf(42), 4), (Key{2954079971u, 3276725750u}));
+  EXPECT_EQ(FoldIn(KeyOf(42), 5), (Key{2765691542u, 824333390u}));
+  EXPECT_EQ(FoldIn(KeyOf(0), 4), (Key{2285895361u, 433833334u}));  // jax/tests/random_test.py
+}
+
+// jax/tests/random_test.py: bits under key 1701 in the legacy layout.
+TEST(Threefry, LegacyBits) {
+  const Array array{KeyOf(1701), Layout::kLegacy, 3};
+  const auto bits = [&](int size) {
+    std::vector<std::uint32_t> drawn(3);
+    DrawBits(array, size, 0, drawn);
+    return drawn;
+  };
+  EXPECT_EQ(bits(8), (std::vector<std::uint32_t>{216, 115, 43}));
+  EXPECT_EQ(bits(16), (std::vector<std::uint32_t>{41682, 1300, 55017}));
+  EXPECT_EQ(bits(32), (std::vector<std::uint32_t>{56197195, 4200222568, 961309823}));
+  std::vector<std::uint64_t> wide(3);
+  DrawBits64(array, 0, wide);
+  EXPECT_EQ(wide, (std::vector<std::uint64_t>{3982329540505020460u, 16822122385914693683u,
+                                              7882654074788531506u}));
 }
 
 class EveryTarget : public ::testing::TestWithParam<const Kernels*> {};
@@ -82,6 +102,11 @@ TEST(Uniform, Published) {
   DrawUniform({Split(KeyOf(0), Layout::kPartitionable, 2, 1), Layout::kPartitionable, 1}, 0, 1, 0,
               value);
   EXPECT_NEAR(value[0], 0.00729382f, 1e-8);
+  const float folded[] = {0.5302608f, 0.72766423f, 0.6672406f, 0.3890121f};
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    DrawUniform({FoldIn(KeyOf(42), i), Layout::kPartitionable, 1}, 0, 1, 0, value);
+    EXPECT_EQ(value[0], folded[i]) << i;
+  }
 }
 
 TEST(Normal, Published) {
@@ -89,6 +114,14 @@ TEST(Normal, Published) {
   DrawNormal({KeyOf(42), Layout::kPartitionable, 3}, 0, values);
   const float printed[] = {-0.02830462f, 0.46713185f, 0.29570296f};  // to 8 digits
   for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(values[i], printed[i], 1e-8);
+  // key, subkey = split(key), again and again.
+  Key chain = KeyOf(42);
+  for (const float printed : {0.6057640314102173f, -0.21089035272598267f, -0.3948981463909149f}) {
+    std::vector<float> value(1);
+    DrawNormal({Split(chain, Layout::kPartitionable, 2, 1), Layout::kPartitionable, 1}, 0, value);
+    EXPECT_EQ(value[0], printed);
+    chain = Split(chain, Layout::kPartitionable, 2, 0);
+  }
   const float subkeys[] = {0.07592554f, 0.60576403f, 0.4323065f};
   for (std::uint32_t i = 0; i < 3; ++i) {
     const Key key = Split(KeyOf(42), Layout::kPartitionable, 3, i);

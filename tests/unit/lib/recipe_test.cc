@@ -17,7 +17,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr auto kFailedPrecondition = absl::StatusCode::kFailedPrecondition;
-constexpr auto kUnimplemented = absl::StatusCode::kUnimplemented;
 constexpr auto kNotFound = absl::StatusCode::kNotFound;
 
 // Names.
@@ -456,13 +455,12 @@ TEST(ExpandTest, TheResultIsRuleFreeAndResolvesToTheSameFingerprint) {
   EXPECT_EQ(again.recipe, e.recipe);
 }
 
-TEST(ExpandTest, WhatThisVersionDoesNotDoIsUnimplemented) {
+TEST(ExpandTest, DrawsHaveAnOrderWithTorchAlone) {
   Recipe recipe = TwoLayers();
-  recipe.generator = JaxThreefry{};
-  EXPECT_THAT(Expand(recipe), FailsWith(kUnimplemented, "generator", "jax_threefry"));
-  recipe = TwoLayers();
   recipe.draws.emplace_back();
   EXPECT_THAT(Expand(recipe), IsInvalid("draws", "philox_v1"));
+  recipe.generator = JaxThreefry{};
+  EXPECT_THAT(Expand(recipe), IsInvalid("draws", "jax_threefry"));
 }
 
 TEST(GeneratorTest, NamesReadBack) {
@@ -483,6 +481,16 @@ TEST(GeneratorTest, NamesReadBack) {
   EXPECT_THAT(ParseGenerator("torch_cpu(seed=1)", "g"), IsInvalid("g", "no parameter"));
   EXPECT_THAT(ParseGenerator("torch_cpu(variant=AVX2", "g"), IsInvalid("g", "parenthesis"));
   EXPECT_THAT(ParseGenerator("philox_v1(a=1)", "g"), IsInvalid("g", "no parameters"));
+  JaxThreefry jax;
+  jax.layout = JaxThreefry::Layout::kLegacy;
+  jax.fold_in = {3, 4294967295};
+  EXPECT_EQ(*ParseGenerator("jax_threefry(layout=legacy, fold_in=3, fold_in=4294967295)"),
+            Generator(jax));
+  EXPECT_THAT(ParseGenerator("jax_threefry(layout=old)", "g"),
+              IsInvalid("g.layout", "PARTITIONABLE, LEGACY"));
+  EXPECT_THAT(ParseGenerator("jax_threefry(fold_in=4294967296)", "g"),
+              IsInvalid("g.fold_in", "2^32 - 1"));
+  EXPECT_THAT(ParseGenerator("jax_threefry(variant=AVX2)", "g"), IsInvalid("g", "no parameter"));
   EXPECT_THAT(ParseGenerator("mt19937", "g"), IsInvalid("g", "allowed: philox_v1"));
 }
 

@@ -128,13 +128,6 @@ TEST(RequestResolver, UnknownFieldsAreNeverAnswered) {
   EXPECT_EQ(TextOf(resolver.Resolve(request).status()), "tensors[0]: unknown field number 99");
 }
 
-TEST(RequestResolver, WhatIsNotAnsweredYetIsUnimplemented) {
-  RequestResolver resolver{ServerOptions()};
-  v1::InitializeModelRequest request = ModelRequest({Tensor("a", {3})});
-  request.mutable_recipe()->mutable_generator()->mutable_jax_threefry();
-  EXPECT_EQ(resolver.Resolve(request).status().code(), absl::StatusCode::kUnimplemented);
-}
-
 TEST(RequestResolver, LimitsCountWhatIsAskedForAndNameTheirFlag) {
   ServerOptions options;
   options.limits.max_response_bytes = 4000;

@@ -1,11 +1,13 @@
 // Threefry2x32-20 (Salmon et al. 2011) and JAX's keys (jax/_src/prng.py).
 //
 // Thread-safety: pure functions.
-#ifndef WEIGHTINIT_SOURCE_JAX_THREEFRY_THREEFRY_H_
-#define WEIGHTINIT_SOURCE_JAX_THREEFRY_THREEFRY_H_
+#ifndef WEIGHTINIT_LIB_BASE_THREEFRY_H_
+#define WEIGHTINIT_LIB_BASE_THREEFRY_H_
 
 #include <bit>
 #include <cstdint>
+
+#include "weightinit/generator.h"
 
 namespace weightinit::jax_threefry {
 
@@ -16,10 +18,7 @@ struct Key {
 };
 
 // How random bits and new keys are laid over their indices.
-enum class Layout {
-  kPartitionable = 1,  // jax_threefry_partitionable, the default since jax 0.5
-  kLegacy = 2,
-};
+using Layout = JaxThreefry::Layout;
 
 inline constexpr std::uint32_t kParity = 0x1BD11BDA;
 inline constexpr int kRotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
@@ -70,4 +69,4 @@ constexpr Key Split(Key key, Layout layout, std::uint64_t count, std::uint64_t i
 
 }  // namespace weightinit::jax_threefry
 
-#endif  // WEIGHTINIT_SOURCE_JAX_THREEFRY_THREEFRY_H_
+#endif  // WEIGHTINIT_LIB_BASE_THREEFRY_H_
