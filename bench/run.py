@@ -127,14 +127,14 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through `finally`: no process of ours is left
     wanted = [part for part in PARTS if part.lower() in (options.parts or map(str.lower, DEFAULT_PARTS))]
     if len(wanted) < len(options.parts):
-        parser.error("parts are: engine, wire, planning, models")
+        parser.error("parts are: engine, replay, wire, planning, models")
     if "Wire" in wanted:
         wire.enter_own_network(options.congestion)
 
     command = "bench/run.py " + " ".join(map(shlex.quote, sys.argv[1:]))
     parts = {}
     for part in wanted:
-        conditions, text = {"Engine": engine_part, "Wire": wire_part, "Planning": planning_part, "Models": models_part}[part](options)
+        conditions, text = {"Engine": engine_part, "Replay": replay_part, "Wire": wire_part, "Planning": planning_part, "Models": models_part}[part](options)
         lines = [HOW, f"Command: `{command}`", "", *(f"* {line}" for line in measure.machine() + conditions), *text]
         parts[part] = "\n".join(lines)
         print(f"# {part}\n\n{parts[part]}\n")

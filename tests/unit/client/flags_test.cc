@@ -214,7 +214,7 @@ TEST(Flags, RefusalsAndTheirExitCodes) {
       {{"resnet50", "--only", "nomatch.*"}, Takes::kRecipe, 1, "name of no tensor"},
       {{}, Takes::kEither, 2, "a RECIPE or --shape is missing"},
       {{"resnet50", "--shape", "2"}, Takes::kEither, 2, "only one of them"},
-      {{"resnet51"}, Takes::kRecipe, 1, "did you mean 'resnet'?"},
+      {{"resnet51"}, Takes::kRecipe, 1, "did you mean 'resnet50'?"},
       {{"gpt2"}, Takes::kRecipe, 1, "TENSORS --rules gpt2"},
       {{"resnet50", "--constant", "a"}, Takes::kRecipe, 2, "is not NAME=NUMBER"},
       {{"--shape", "2", "--init", "ones", "--constant", "a=1"}, Takes::kEither, 2, "--constant"},
