@@ -19,6 +19,12 @@ bool IsOneValue(const PlannedSelection& planned) {
          std::holds_alternative<FilledWith>(planned.plan->DrawsOf(tensor)[0].distribution);
 }
 
+// Whether some values are steps of a stream (torch_cpu), which has no other way to them.
+bool HasStream(std::span<const Draw> draws) {
+  return std::any_of(draws.begin(), draws.end(),
+                     [](const Draw& draw) { return draw.sequence != nullptr; });
+}
+
 }  // namespace
 
 ChunkStream::ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffers,
@@ -39,8 +45,13 @@ std::int64_t ChunkStream::num_bytes() const {
 Effort ChunkStream::NextEffort() const {
   if (is_done()) return Effort::kTrivial;
   const auto& [plan, selection] = selections_[selection_];
-  if (IsMadeWhole(*plan, selection.tensor)) return Effort::kLong;
-  if (check_.sha256) return Effort::kShort;
+  const auto draws = plan->DrawsOf(selection.tensor);
+  const bool has_stream = HasStream(draws);
+  // Each draw's first chunk goes through all that its stream draws before; where several draws are
+  // tiled, any chunk may be the first of one.
+  const bool may_walk = has_stream && (done_ == 0 || draws.size() > 1);
+  if (may_walk || IsMadeWhole(*plan, selection.tensor)) return Effort::kLong;
+  if (has_stream || check_.sha256) return Effort::kShort;
   const std::int64_t size = Part(selection, done_, NextCount()).num_bytes();
   const bool is_drawn = size <= static_cast<std::int64_t>(repeated_.bytes().size());
   return is_drawn || size <= kTrivialBytes ? Effort::kTrivial : Effort::kShort;

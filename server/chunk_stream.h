@@ -49,7 +49,8 @@ class ChunkStream {
   // Of all selections.
   std::int64_t num_bytes() const;
 
-  // What the next chunk costs. Long: it may need a matrix that must be made first.
+  // What the next chunk costs. Long: it may need a matrix that must be made first, or values far
+  // into a stream (torch_cpu).
   Effort NextEffort() const;
 
   // Whether the last chunk has been drawn.

@@ -55,6 +55,23 @@ TEST_F(ChunkStreamTest, OnlyWhatIsMadeWholeMayTakeLong) {
   }
 }
 
+TEST_F(ChunkStreamTest, TheWayToAStreamsStepMayTakeLong) {
+  Recipe recipe;
+  recipe.generator = TorchCpu{};
+  recipe.tensors = {Tensor("w", {5}), Tensor("v", {2500}, Uniform()), Tensor("z", {5}, Zeros())};
+  const auto plan = std::make_shared<const ModelPlan>(Resolve(recipe).value());
+  std::vector<PlannedSelection> selections;
+  for (const BoundSelection& one : SelectAll(*plan)) selections.push_back({plan, one});
+  ChunkStream stream = Stream(selections);
+  // w, three chunks of v, and z, which is no part of the stream.
+  for (const Effort effort :
+       {Effort::kLong, Effort::kLong, Effort::kShort, Effort::kShort, Effort::kTrivial}) {
+    EXPECT_EQ(stream.NextEffort(), effort);
+    EXPECT_TRUE(stream.Next({}).ok());
+  }
+  EXPECT_TRUE(stream.is_done());
+}
+
 TEST_F(ChunkStreamTest, SmallChunksAndThoseThatAreThereAreTrivial) {
   constexpr std::int64_t kLarge = 64 << 10;
   const auto plan = PlanOf({Tensor("small", {5}), Tensor("large", {kLarge / 2}),
