@@ -13,9 +13,11 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "proto/convert_status.h"
 #include "server/listen_address.h"
 #include "server/service.h"
 #include "weightinit/engine.h"
+#include "weightinit/status.h"
 
 namespace weightinit::server {
 namespace {
@@ -55,12 +57,16 @@ void Configure(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 30 * kSecond);
 }
 
-LogLevel LevelOf(absl::StatusCode code) {
-  switch (code) {
+LogLevel LevelOf(const absl::Status& status) {
+  switch (status.code()) {
     case absl::StatusCode::kInternal:
     case absl::StatusCode::kUnknown:
     case absl::StatusCode::kDataLoss:
       return LogLevel::kError;
+    case absl::StatusCode::kResourceExhausted:  // limits say which; want of memory says nothing
+      return proto::DetailsOf(status).reason.empty() && FieldViolations(status).empty()
+                 ? LogLevel::kError
+                 : LogLevel::kDebug;
     default:  // what callers do wrong, or that they left, is theirs to see
       return LogLevel::kDebug;
   }
@@ -92,7 +98,7 @@ absl::Status CannotListen(const std::vector<std::string>& addresses,
 Server::Server(const ServerOptions& options, const Logger& logger)
     : service_(std::make_unique<WeightInitService>(
           options, [&logger](std::string_view call, const absl::Status& status) {
-            logger.Log(LevelOf(status.code()), "stream ended",
+            logger.Log(LevelOf(status), "stream ended",
                        {{"call", call},
                         {"code", absl::StatusCodeToString(status.code())},
                         {"text", std::string(status.message())}});

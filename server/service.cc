@@ -46,16 +46,21 @@ Workshop WeightInitService::Shop() {
 template <typename Message>
 grpc::ServerWriteReactor<Message>* WeightInitService::Stream(
     std::string_view call, std::unique_ptr<Producer<Message>> producer) {
-  if (is_draining_.load()) return new RefusingReactor<Message>(Draining());
+  const auto observe = [this, call](const absl::Status& status) {
+    if (observer_) observer_(call, status);
+  };
+  const auto refuse = [&observe](const absl::Status& status) {
+    observe(status);
+    return new RefusingReactor<Message>(status);
+  };
+  if (is_draining_.load()) return refuse(Draining());
   StreamSlots::Slot slot = slots_.TryTake();
-  if (slot == nullptr)
-    return new RefusingReactor<Message>(Busy(
-        "all " + std::to_string(slots_.max()) + " streams are taken", "max_streams", slots_.max()));
-  auto* reactor =
-      new StreamReactor<Message>(pool_, options_.chunks_ahead, std::move(producer), std::move(slot),
-                                 [this, call](const absl::Status& status) {
-                                   if (observer_) observer_(call, status);
-                                 });
+  if (slot == nullptr) {
+    return refuse(Busy("all " + std::to_string(slots_.max()) + " streams are taken", "max_streams",
+                       slots_.max()));
+  }
+  auto* reactor = new StreamReactor<Message>(pool_, options_.chunks_ahead, std::move(producer),
+                                             std::move(slot), observe);
   reactor->Begin();
   return reactor;
 }

@@ -33,7 +33,8 @@ using WeightInitServiceBase = v1::WeightInitService::WithRawCallbackMethod_Initi
                 v1::WeightInitService::WithCallbackMethod_GetCapabilities<
                     v1::WeightInitService::Service>>>>>;
 
-// Told about every stream that has ended, on some thread: the call's name and how it ended.
+// Told about every stream that has ended or was refused, on some thread: the call's name and how it
+// ended.
 using StreamObserver = std::function<void(std::string_view call, const absl::Status& status)>;
 
 // Thread-safety: safe for use from several threads at once. Must outlive the gRPC server that it is

@@ -98,6 +98,8 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   void OnDone() override {
     TakeOver(this);
+    // The last message leaves with the status: its reader may still have gone before it.
+    if (end_.ok() && cancelled_.load()) end_ = Gone();
     if (done_) done_(end_);
     delete this;
   }
@@ -112,6 +114,8 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     absl::Status end;
   };
 
+  static absl::Status Gone() { return absl::CancelledError("the caller is gone or out of time"); }
+
   template <typename Change>
   void Step(Change change) {
     bool write = false, make = false, finish = false;
@@ -121,7 +125,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
       if (cancelled_.load()) {
         state_.ready.clear();
         state_.is_exhausted = true;
-        if (state_.end.ok()) state_.end = absl::CancelledError("the caller is gone or out of time");
+        if (state_.end.ok()) state_.end = Gone();
       }
       if (!state_.is_writing && !state_.ready.empty()) {
         write = state_.is_writing = true;
@@ -183,7 +187,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   template <typename Function>
   auto UnlessCancelled(const Function& function) -> decltype(function(std::function<bool()>())) {
-    if (cancelled_.load()) return absl::CancelledError("the caller is gone or out of time");
+    if (cancelled_.load()) return Gone();
     return CatchAll([&] { return function([this] { return cancelled_.load(); }); });
   }
 
@@ -214,7 +218,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   bool is_started_ = false;                      // likewise
   StreamMemory::Share share_;                    // likewise
   std::optional<Message> writing_;               // belongs to gRPC while state_.is_writing
-  absl::Status end_;                             // written before Finish, read after it
+  absl::Status end_;                             // written before Finish, read in OnDone
 };
 
 // Ends a call at once with an error.

@@ -9,7 +9,9 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -247,6 +249,24 @@ TEST_F(ServiceTest, GarbageIsInvalid) {
       MakeWeights<v1::InitializeTensorRequest>(workshop, grpc::ByteBuffer(&garbage, 1));
   EXPECT_EQ(producer->Start([] { return false; }).status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ServiceTest, OnlyWhatIsSurelyLittleStartsOnTheCallersThread) {
+  const ServerOptions options;
+  RequestResolver resolver{options};
+  const auto buffers = BufferPool::Create(1 << 20, 1);
+  StreamMemory memory(1 << 20);
+  const Workshop workshop{engine_, resolver, buffers, memory, 1 << 20, 3};
+  const auto effort_of = [&](const v1::InitializeModelRequest& request) {
+    const grpc::Slice bytes(request.SerializeAsString());
+    return MakeWeights<v1::InitializeModelRequest>(workshop, grpc::ByteBuffer(&bytes, 1))
+        ->NextEffort();
+  };
+  v1::InitializeModelRequest request;
+  request.set_fingerprint(std::string(32, 'x'));  // of any number of tensors
+  EXPECT_EQ(effort_of(request), Effort::kShort);
+  request.add_selections()->set_name("w");
+  EXPECT_EQ(effort_of(request), Effort::kTrivial);
 }
 
 TEST_F(ServiceTest, LargeRequestsAreRefusedByName) {
@@ -524,6 +544,63 @@ TEST_F(ServiceTest, HealthWatchersDoNotHoldUpTheEnd) {
   const auto start = Clock::now();
   server_->Shutdown(Milliseconds(60'000));
   EXPECT_LT(Clock::now() - start, Milliseconds(20'000));
+}
+
+// What is told
+// ----------------------------------------------------------------------------
+
+// The service alone, with an observer.
+class ObservedTest : public ServiceTest {
+ protected:
+  void Start() {
+    service_ = std::make_unique<WeightInitService>(
+        options_, [this](std::string_view call, const absl::Status& status) {
+          const std::lock_guard lock(mutex_);
+          told_.push_back(std::string(call) + " " + absl::StatusCodeToString(status.code()));
+        });
+    int port = 0;
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(service_.get());
+    grpc_server_ = builder.BuildAndStart();
+    stub_ = v1::WeightInitService::NewStub(ChannelTo("127.0.0.1:" + std::to_string(port)));
+  }
+  ~ObservedTest() override {
+    grpc_server_->Shutdown(std::chrono::system_clock::now());
+    grpc_server_.reset();
+  }
+
+  bool IsTold(const std::vector<std::string>& expected) {
+    return Eventually([&] {
+      const std::lock_guard lock(mutex_);
+      return told_ == expected;
+    });
+  }
+
+  std::mutex mutex_;
+  std::vector<std::string> told_;
+  std::unique_ptr<WeightInitService> service_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+};
+
+TEST_F(ObservedTest, RefusalsAreToldToo) {
+  options_.max_streams = 0;
+  Start();
+  EXPECT_EQ(proto::DetailsOf(Call(Request(1)).status).reason, "SERVER_BUSY");
+  service_->RefuseStreams();
+  EXPECT_EQ(proto::DetailsOf(Call(Request(1)).status).reason, "DRAINING");
+  EXPECT_TRUE(IsTold({"InitializeTensor RESOURCE_EXHAUSTED", "InitializeTensor UNAVAILABLE"}));
+}
+
+TEST_F(ObservedTest, AReaderGoneDuringTheLastMessageIsNotToldAsWell) {
+  Start();
+  grpc::ClientContext context;
+  // One message, larger than what is sent to a reader that takes nothing.
+  const auto reader = stub_->InitializeTensor(&context, Request(1 << 18));
+  reader->WaitForInitialMetadata();
+  context.TryCancel();
+  reader->Finish();
+  EXPECT_TRUE(IsTold({"InitializeTensor CANCELLED"}));
 }
 
 }  // namespace
