@@ -124,8 +124,8 @@ class Flags {
     Number("--chunks-ahead", "Chunks that a stream draws before they can be sent", "Resources",
            options.chunks_ahead, 1, 64);
     Bytes("--cache-bytes",
-          "Matrices kept for further slices of orthogonal, delta_orthogonal and sparse tensors; "
-          "0: none",
+          "Matrices kept for further chunks and slices of orthogonal, delta_orthogonal and sparse "
+          "tensors. One that is larger is made again for every chunk; so are all with 0",
           "Resources", options.cache_bytes, 0);
     Bytes("--recipe-cache-bytes", "Resolved recipes kept for requests by fingerprint; 0: none",
           "Resources", options.recipe_cache_bytes, 0);

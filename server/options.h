@@ -42,7 +42,7 @@ struct ServerOptions {
   int chunks_ahead = 1;
 
   // Matrices of orthogonal, delta_orthogonal and sparse tensors that are kept for further slices,
-  // in bytes. 0: each slice makes its matrix again.
+  // in bytes. One that is larger than this is made again for every chunk of it; so are all with 0.
   std::int64_t cache_bytes = std::int64_t{1} << 30;
 
   // Resolved recipes that are kept, so that a request may name one by its fingerprint, in bytes.
