@@ -86,6 +86,8 @@ std::string_view ImpliedReason(absl::StatusCode code) {
       return kLimitExceeded;
     case absl::StatusCode::kUnimplemented:
       return kNotSupported;
+    case absl::StatusCode::kInternal:
+      return kServerFault;
     default:
       return "";
   }

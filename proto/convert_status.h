@@ -29,6 +29,7 @@ inline constexpr std::string_view kLimitExceeded = "LIMIT_EXCEEDED";
 inline constexpr std::string_view kServerBusy = "SERVER_BUSY";
 inline constexpr std::string_view kNotSupported = "NOT_SUPPORTED";
 inline constexpr std::string_view kDraining = "DRAINING";
+inline constexpr std::string_view kServerFault = "SERVER_FAULT";
 
 inline constexpr std::string_view kErrorDomain = "weightinit.v1";
 inline constexpr std::size_t kMaxStatusTextBytes = 1023;
@@ -48,7 +49,7 @@ ErrorDetails DetailsOf(const absl::Status& status);
 
 // A status without a reason of its own gets the one that its code implies: TENSOR_UNKNOWN
 // (NOT_FOUND), RECIPE_NOT_COVERED (FAILED_PRECONDITION), LIMIT_EXCEEDED (RESOURCE_EXHAUSTED),
-// NOT_SUPPORTED (UNIMPLEMENTED).
+// NOT_SUPPORTED (UNIMPLEMENTED), SERVER_FAULT (INTERNAL).
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 // Details that cannot be read are left out; the code and text always arrive.

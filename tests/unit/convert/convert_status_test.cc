@@ -67,6 +67,10 @@ TEST(Status, ComesBackAsItWent) {
   }
 }
 
+TEST(Status, WhatBreaksOnTheWayHasNoReason) {
+  EXPECT_EQ(DetailsOf(FromGrpcStatus({grpc::StatusCode::INTERNAL, "RST_STREAM"})).reason, "");
+}
+
 TEST(Status, CarriesFieldViolations) {
   const absl::Status status =
       FieldErrors("two things are wrong",
@@ -113,7 +117,8 @@ TEST(Status, CodesImplyReasons) {
   EXPECT_EQ(reason(absl::FailedPreconditionError("x")), kRecipeNotCovered);
   EXPECT_EQ(reason(absl::ResourceExhaustedError("x")), kLimitExceeded);
   EXPECT_EQ(reason(absl::UnimplementedError("x")), kNotSupported);
-  EXPECT_EQ(reason(absl::InternalError("x")), "");
+  EXPECT_EQ(reason(absl::InternalError("x")), kServerFault);
+  EXPECT_EQ(reason(absl::UnknownError("x")), "");
 }
 
 TEST(Status, StaysWithinWhatArrives) {
