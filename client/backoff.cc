@@ -10,15 +10,21 @@ Backoff::Backoff(milliseconds patience, std::uint64_t jitter_seed)
     : patience_(patience), jitter_(jitter_seed) {}
 
 std::optional<milliseconds> Backoff::Next(Clock::time_point now, milliseconds at_least) {
-  constexpr milliseconds kFirst{100}, kMost{5000};
+  constexpr milliseconds kFirst{100}, kMost{5000}, kMostOfACall{5000};
   constexpr int kMaxDoublings = 10;
-  if (failures_ == 0) first_failure_ = now;
+  if (failures_ == 0) {
+    trouble_ = {};
+  } else if (now > next_try_) {
+    trouble_ += std::min<Clock::duration>(now - next_try_, kMostOfACall);
+  }
   const milliseconds longest =
       std::min(kMost, kFirst * (std::int64_t{1} << std::min(failures_, kMaxDoublings)));
   ++failures_;
   std::uniform_int_distribution<milliseconds::rep> between(longest.count() / 2, longest.count());
   const milliseconds delay = std::max(at_least, milliseconds(between(jitter_)));
-  if (now + delay - first_failure_ > patience_) return std::nullopt;
+  trouble_ += delay;
+  if (trouble_ > patience_) return std::nullopt;
+  next_try_ = now + delay;
   return delay;
 }
 

@@ -17,7 +17,9 @@ class Backoff {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Gives up when trouble has lasted longer than `patience`; 0: at once.
+  // Gives up when trouble has lasted longer than `patience`; 0: at once. Trouble is waiting and
+  // failing: of a call that lasted, only the first 5 s count, since a server may have been at work
+  // for it.
   Backoff(std::chrono::milliseconds patience, std::uint64_t jitter_seed);
 
   // After a failure: the delay before the next try, at least `at_least`; nullopt to give up.
@@ -31,7 +33,8 @@ class Backoff {
   const std::chrono::milliseconds patience_;
   std::mt19937_64 jitter_;
   int failures_ = 0;
-  Clock::time_point first_failure_;
+  Clock::duration trouble_{};   // so far
+  Clock::time_point next_try_;  // when the last delay was over
 };
 
 }  // namespace weightinit::client

@@ -40,6 +40,15 @@ TEST(BackoffTest, GivesUpWhenTroubleLastsLongerThanItsPatience) {
   EXPECT_FALSE(backoff.Next(kStart + milliseconds(900), kNone).has_value());
 }
 
+TEST(BackoffTest, WhatAServerWorkedForIsNoTrouble) {
+  Backoff backoff(milliseconds(20'000), 1);
+  auto now = kStart;
+  int tries = 0;
+  // Each counts as 5 s, and little for the delay.
+  for (; backoff.Next(now, kNone).has_value(); ++tries) now += std::chrono::minutes(10);
+  EXPECT_EQ(tries, 4);
+}
+
 TEST(BackoffTest, SuccessStartsAnew) {
   Backoff backoff(milliseconds(1000), 1);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(backoff.Next(kStart, kNone).has_value());
