@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <random>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "client/call.h"
 #include "client/formats/document.h"
 #include "client/plan_merger.h"
+#include "client/retry.h"
 #include "client/transfer.h"
 #include "client/transfer_plan.h"
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -144,40 +146,83 @@ absl::Status RemoteBackend::Read(const Model& model, std::span<const Selection> 
   return transfer.Run(Channels(connections), stop);
 }
 
+absl::Status RemoteBackend::SummarizeOnce(
+    const v1::SummarizeRequest& request, const Deadline& deadline, const std::stop_token& stop,
+    bool& is_servers, const std::function<absl::Status(v1::SummarizeResponse&)>& take) {
+  Call call(deadline, stop);
+  const auto reader = stub_->Summarize(call.context(), request);
+  v1::SummarizeResponse response;
+  while (reader->Read(&response)) {
+    if (absl::Status status = take(response); !status.ok()) {
+      is_servers = false;
+      return Abandon(call, *reader, status);
+    }
+  }
+  is_servers = true;
+  return call.Result(reader->Finish(), options_.target);
+}
+
 absl::Status RemoteBackend::Summarize(
     const Model& model, std::span<const Selection> selections, int histogram_bins,
     const std::function<absl::Status(const v1::SummarizeResponse&)>& take, std::stop_token stop) {
   absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(model.plan, selections);
   if (!bound.ok()) return bound.status();
+  const auto name_of = [&](std::size_t i) -> const std::string& {
+    return model.plan.tensors[static_cast<std::size_t>((*bound)[i].tensor)].name;
+  };
   v1::SummarizeRequest request;
   *request.mutable_recipe() = proto::ToProto(model.recipe);
-  for (const Selection& selection : selections) {
-    *request.add_selections() = proto::ToProto(selection);
-  }
   request.set_histogram_bins(static_cast<std::uint32_t>(histogram_bins));
-
-  Call call(DeadlineOf(options_), std::move(stop));
-  const auto reader = stub_->Summarize(call.context(), request);
-  std::size_t next = 0;
-  v1::SummarizeResponse response;
-  while (reader->Read(&response)) {
-    absl::Status status;
-    if (next == bound->size() || response.selection() != next ||
-        response.name() !=
-            model.plan.tensors[static_cast<std::size_t>((*bound)[next].tensor)].name ||
+  std::size_t first = 0, next = 0;  // that this call asks for; that is to come
+  const auto check_and_take = [&](v1::SummarizeResponse& response) {
+    if (next == bound->size() || response.selection() != next - first ||
+        response.name() != name_of(next) ||
         response.count() != static_cast<std::uint64_t>((*bound)[next].count)) {
-      status = absl::DataLossError("the server describes another tensor than was asked for");
-    } else {
-      status = take(response);
+      return absl::DataLossError("the server describes another tensor than was asked for");
     }
-    if (!status.ok()) return Abandon(call, *reader, status);
+    response.set_selection(static_cast<std::uint32_t>(next));
     ++next;
+    return take(response);
+  };
+
+  const Deadline deadline = DeadlineOf(options_);
+  Backoff backoff(options_.retry_for, std::random_device()());
+  bool was_connected = false, is_told = false;
+  for (;;) {
+    request.clear_selections();
+    first = next;
+    for (std::size_t i = first; i < bound->size() && (first > 0 || !selections.empty()); ++i) {
+      Selection selection;
+      if (selections.empty()) {
+        selection.name = name_of(i);
+      } else {
+        selection = selections[i];
+      }
+      *request.add_selections() = proto::ToProto(selection);
+    }
+    was_connected = was_connected || IsConnected(*channels_[0], deadline, stop);
+    bool is_servers = false;
+    const absl::Status status = SummarizeOnce(request, deadline, stop, is_servers, check_and_take);
+    if (status.ok() && next < bound->size()) {
+      return absl::DataLossError("the server described fewer tensors than were asked for");
+    }
+    // After the last tensor it is too late to fail.
+    if (status.ok() || (is_servers && next > first && next == bound->size())) {
+      return absl::OkStatus();
+    }
+    if (!is_servers || stop.stop_requested()) return status;
+    if (next > first) {
+      backoff.Reset();
+      is_told = false;
+    }
+    const Reached reached = next > 0        ? Reached::kValues
+                            : was_connected ? Reached::kServer
+                                            : Reached::kNobody;
+    const auto delay = DelayAfter(status, reached, backoff);
+    if (!delay.has_value()) return status;
+    if (options_.on_break && !std::exchange(is_told, true)) options_.on_break(status);
+    if (!Sleep(*delay, deadline, stop)) return absl::CancelledError("interrupted");
   }
-  absl::Status status = call.Result(reader->Finish(), options_.target);
-  if (status.ok() && next != bound->size()) {
-    return absl::DataLossError("the server described fewer tensors than were asked for");
-  }
-  return status;
 }
 
 absl::StatusOr<v1::GetCapabilitiesResponse> RemoteBackend::GetCapabilities(std::stop_token stop) {

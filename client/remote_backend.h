@@ -1,8 +1,8 @@
 // A server.
 //
 // Calls fail at once when nobody listens, and when a connection has been silent for a minute and a
-// half. A Read that has begun is resumed where it broke. Stopping a call cancels it on the server
-// too.
+// half. A Read or Summarize that a server had taken is resumed where it broke, and waits for a busy
+// server. Stopping a call cancels it on the server too.
 #ifndef WEIGHTINIT_CLIENT_REMOTE_BACKEND_H_
 #define WEIGHTINIT_CLIENT_REMOTE_BACKEND_H_
 
@@ -19,6 +19,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/backend.h"
+#include "client/call.h"
 #include "client/known_recipes.h"
 #include "weightinit/v1/service.grpc.pb.h"
 
@@ -36,10 +37,10 @@ struct RemoteOptions {
   std::optional<std::chrono::milliseconds> timeout;
   // Over which a Read's values come at once, each a thread here. 0: as many as help.
   int connections = 0;
-  // For how long a Read that broke is taken up again without anything more coming. It waits longer
-  // after each try (client/backoff.h). 0: never.
+  // For how long a Read or Summarize that broke is taken up again without anything more coming. It
+  // waits longer after each try (client/backoff.h). 0: never.
   std::chrono::milliseconds retry_for = std::chrono::seconds(60);
-  // Told when a Read broke, or found the server busy, and is about to try again; once until that
+  // Told when one broke, or found the server busy, and is about to try again; once until that
   // succeeds. Called on any thread. May be empty.
   std::function<void(const absl::Status&)> on_break;
 };
@@ -63,6 +64,11 @@ class RemoteBackend final : public Backend {
  private:
   RemoteBackend(RemoteOptions options, std::shared_ptr<grpc::ChannelCredentials> credentials);
   std::shared_ptr<grpc::Channel> NewChannel() const;
+  // One call. `take` is told of each answer with its position in `request`; what it returns ends
+  // the call, with `is_servers` false.
+  absl::Status SummarizeOnce(const v1::SummarizeRequest& request, const Deadline& deadline,
+                             const std::stop_token& stop, bool& is_servers,
+                             const std::function<absl::Status(v1::SummarizeResponse&)>& take);
   std::vector<std::shared_ptr<grpc::Channel>> Channels(int count);
 
   const RemoteOptions options_;

@@ -1,7 +1,6 @@
 #include "client/transfer.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <exception>
 #include <random>
 #include <system_error>
@@ -18,19 +17,9 @@
 namespace weightinit::client {
 namespace {
 
-// Whether a call ended with what a connection, a proxy or a server that stops may say. What a
-// server decided has a reason.
-bool IsBroken(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kInternal:
-      return proto::DetailsOf(status).reason.empty();
-    default:
-      return false;
-  }
-}
+// So often in a row a server may have no room for a call before its connection is given up: others
+// read then.
+constexpr int kMostBusy = 3;
 
 // What a server may say to a fingerprint that it would not say to the recipe: that it knows none,
 // or knows it by a recipe that renames tensors in another way.
@@ -84,7 +73,9 @@ Transfer::Transfer(const Model& model, std::span<const Selection> selections,
 absl::Status Transfer::Run(std::span<const std::shared_ptr<grpc::Channel>> channels,
                            const std::stop_token& stop) {
   const std::stop_callback stopped(stop, [this] { stop_.request_stop(); });
-  for (Batch& batch : PlanTransfer(bound_, static_cast<int>(channels.size()))) {
+  for (Batch& batch : PlanTransfer(bound_, static_cast<int>(channels.size()), [this](int tensor) {
+         return IsMadeWhole(model_.plan, tensor);
+       })) {
     for (const TransferPart& part : batch) ++progress_[part.selection].parts_left;
     to_do_.push_back({.parts = std::move(batch), .unchecked = {}});
   }
@@ -107,7 +98,8 @@ absl::Status Transfer::Run(std::span<const std::shared_ptr<grpc::Channel>> chann
 
 void Transfer::Work(const std::shared_ptr<grpc::Channel>& channel) {
   try {
-    for (std::optional<Rest> rest = Next(); rest && ReadRest(channel, *rest);) rest = Next();
+    int busy = 0;
+    for (std::optional<Rest> rest = Next(); rest && ReadRest(channel, *rest, busy);) rest = Next();
   } catch (const std::exception& error) {  // memory
     Fail(absl::ResourceExhaustedError(error.what()));
   }
@@ -129,37 +121,47 @@ std::optional<Transfer::Rest> Transfer::Next() {
   }
   Rest rest = std::move(to_do_.front());
   to_do_.pop_front();
+  if (to_do_.empty()) all_taken_.notify_all();
   return rest;
 }
 
-bool Transfer::LeaveToOthers(const Rest& rest) {
+bool Transfer::HasOthers() {
   const std::lock_guard lock(mutex_);
-  if (threads_ == 1) return false;
-  --threads_;
-  to_do_.push_front(rest);
-  return true;
+  return threads_ > 1;
 }
 
-bool Transfer::ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
+bool Transfer::PutBack(const Rest& rest, bool leaves) {
+  const std::lock_guard lock(mutex_);
+  to_do_.push_front(rest);
+  if (!leaves || threads_ == 1) return true;
+  --threads_;
+  return false;
+}
+
+bool Transfer::ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& rest, int& busy) {
   std::optional<Backoff> backoff;  // a seed costs as much as a small call, and few need one
   for (;;) {
+    const bool has_others = HasOthers();
     const Outcome outcome = Try(channel, rest);
     if (outcome.status.ok()) {
+      busy = 0;
       break_told_ = false;
       return true;
     }
     // A server without room for one more stream still answers those that it has.
-    if (proto::DetailsOf(outcome.status).reason == proto::kServerBusy && LeaveToOthers(rest)) {
-      return false;
+    if (has_others && IsBusy(outcome.status)) {
+      if (!PutBack(rest, ++busy >= kMostBusy)) return false;
+      WaitForTurn(proto::DetailsOf(outcome.status).retry_delay.value_or(std::chrono::seconds(1)));
+      return true;
     }
     if (!backoff) backoff.emplace(options_.retry_for, std::random_device()());
-    const auto delay = DelayAfter(outcome, *backoff);
+    const auto delay = DelayOf(outcome, *backoff);
     if (!delay.has_value()) {
       Fail(GivenUp(outcome));
       return false;
     }
     if (options_.on_break && !break_told_.exchange(true)) options_.on_break(outcome.status);
-    if (!Sleep(*delay)) {
+    if (!Sleep(*delay, options_.deadline, stop_.get_token())) {
       Fail(absl::CancelledError("interrupted"));
       return false;
     }
@@ -174,28 +176,26 @@ absl::Status Transfer::GivenUp(const Outcome& outcome) const {
                           " bytes: " + std::string(outcome.status.message()));
 }
 
-std::optional<std::chrono::milliseconds> Transfer::DelayAfter(const Outcome& outcome,
-                                                              Backoff& backoff) {
+std::optional<std::chrono::milliseconds> Transfer::DelayOf(const Outcome& outcome,
+                                                           Backoff& backoff) {
   if (!outcome.is_servers || stop_.stop_requested()) return std::nullopt;
   if (outcome.something_came) backoff.Reset();
-  // A busy server says when to come back. One that was never there is most likely another address
-  // than was meant.
-  const auto asked = proto::DetailsOf(outcome.status).retry_delay;
-  if (!asked.has_value() && !(bytes_taken_ > 0 && IsBroken(outcome.status))) return std::nullopt;
-  return backoff.Next(Backoff::Clock::now(), asked.value_or(std::chrono::milliseconds(0)));
+  const Reached reached = bytes_taken_ > 0 ? Reached::kValues
+                          : was_connected_ ? Reached::kServer
+                                           : Reached::kNobody;
+  return DelayAfter(outcome.status, reached, backoff);
 }
 
-bool Transfer::Sleep(std::chrono::milliseconds delay) const {
-  auto until = std::chrono::steady_clock::now() + delay;
-  if (options_.deadline.has_value()) until = std::min(until, *options_.deadline);
-  std::mutex mutex;
-  std::unique_lock lock(mutex);
-  std::condition_variable_any wake;
-  wake.wait_until(lock, stop_.get_token(), until, [] { return false; });
-  return !stop_.stop_requested();
+void Transfer::WaitForTurn(std::chrono::milliseconds delay) {
+  std::unique_lock lock(mutex_);
+  all_taken_.wait_until(lock, stop_.get_token(), EndOf(delay, options_.deadline),
+                        [this] { return to_do_.empty(); });
 }
 
 Transfer::Outcome Transfer::Try(const std::shared_ptr<grpc::Channel>& channel, Rest& rest) {
+  if (!was_connected_ && IsConnected(*channel, options_.deadline, stop_.get_token())) {
+    was_connected_ = true;
+  }
   if (rest.unchecked.has_value()) {
     const Outcome outcome =
         Ask([&](bool by_fingerprint) { return Check(channel, *rest.unchecked, by_fingerprint); });

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -27,6 +28,7 @@
 #include "client/call.h"
 #include "client/chunk_receiver.h"
 #include "client/known_recipes.h"
+#include "client/retry.h"
 #include "client/transfer_plan.h"
 
 namespace weightinit::client {
@@ -34,7 +36,7 @@ namespace weightinit::client {
 struct TransferOptions {
   bool digest = true;  // ask for digests and compare
   Deadline deadline;   // of everything
-  // For how long to try again after a break, once something has come; 0: not at all.
+  // For how long to try again after a break, once a server was there; 0: not at all.
   std::chrono::milliseconds retry_for{0};
   std::string target;  // for errors
   // As RemoteOptions::on_break.
@@ -77,10 +79,13 @@ class Transfer {
   void Work(const std::shared_ptr<grpc::Channel>& channel);
   // nullopt: there is no more to do, and this thread no longer counts.
   std::optional<Rest> Next();
-  // Whether others are left to take `rest`; then this thread no longer counts.
-  bool LeaveToOthers(const Rest& rest);
-  // False: this thread has no more to do.
-  bool ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& rest);
+  // Whether other threads are at work.
+  bool HasOthers();
+  // Leaves `rest` to whoever comes first. With `leaves` this thread no longer counts, unless it is
+  // the only one left. Returns whether it still does.
+  bool PutBack(const Rest& rest, bool leaves);
+  // False: this thread has no more to do. `busy`: how often in a row the server had no room for it.
+  bool ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& rest, int& busy);
   // One try. After an error, `rest` is what it left.
   Outcome Try(const std::shared_ptr<grpc::Channel>& channel, Rest& rest);
   // One call, and another with the recipe itself where the first named it in vain.
@@ -92,11 +97,11 @@ class Transfer {
   Outcome Check(const std::shared_ptr<grpc::Channel>& channel, const Unchecked& unchecked,
                 bool by_fingerprint);
   // How long to wait before the next try; nullopt if there is none.
-  std::optional<std::chrono::milliseconds> DelayAfter(const Outcome& outcome, Backoff& backoff);
+  std::optional<std::chrono::milliseconds> DelayOf(const Outcome& outcome, Backoff& backoff);
   // What is said when there is none.
   absl::Status GivenUp(const Outcome& outcome) const;
-  // At most until the deadline. False if it was stopped before.
-  bool Sleep(std::chrono::milliseconds delay) const;
+  // Until there is nothing left to take, at most.
+  void WaitForTurn(std::chrono::milliseconds delay);
 
   // Request is one with a recipe or its fingerprint.
   template <typename Request>
@@ -123,9 +128,11 @@ class Transfer {
   std::stop_source stop_;  // the user's, and that of the first error
 
   std::atomic<std::int64_t> bytes_taken_{0};
+  std::atomic<bool> was_connected_{false};
   std::atomic<bool> break_told_{false};
   std::mutex mutex_;  // guards what follows
   std::deque<Rest> to_do_;
+  std::condition_variable_any all_taken_;
   std::size_t threads_ = 0;         // that take from it
   std::vector<Progress> progress_;  // by selection
   absl::Status status_;             // the first error

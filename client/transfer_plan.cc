@@ -48,7 +48,8 @@ int AutomaticConnections(std::span<const BoundSelection> selections, int process
       kMaxAutomatic));
 }
 
-std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections) {
+std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections,
+                                const std::function<bool(int tensor)>& is_made_whole) {
   const std::int64_t total = TotalBytes(selections);
   const std::int64_t least_bytes = RoundUpToCut(total / kMaxCuts);
   const std::int64_t part_bytes = std::max(kMaxPartBytes, least_bytes);
@@ -59,6 +60,7 @@ std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int 
   std::int64_t room = 0;  // in the last batch
   for (std::size_t i = 0; i < selections.size(); ++i) {
     const std::int64_t element = SizeBytes(selections[i].dtype);
+    const bool is_whole = is_made_whole && is_made_whole(selections[i].tensor);
     std::int64_t done = 0;
     do {
       if (room <= 0) {
@@ -67,7 +69,8 @@ std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int 
       }
       // Whole cuts, so that a batch may be overfilled by less than one.
       const std::int64_t most = std::min(RoundUpToCut(room), part_bytes);
-      const std::int64_t count = std::min(selections[i].count - done, most / element);
+      const std::int64_t left = selections[i].count - done;
+      const std::int64_t count = is_whole ? left : std::min(left, most / element);
       batches.back().push_back({i, done, count});
       done += count;
       room -= count * element;

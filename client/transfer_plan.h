@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -31,8 +32,10 @@ int AutomaticConnections(std::span<const BoundSelection> selections, int process
 // All elements of all selections, once, in order; a selection without elements is one part. For one
 // connection one batch; for more, batches so small that one for each connection fits the memory,
 // and all end at about the same time. Parts are small enough to be checked again soon, and however
-// much is selected they are not many more than the selections.
-std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections);
+// much is selected they are not many more than the selections. What `is_made_whole` (empty:
+// nothing) says of a tensor is one part: a server may have to make all of it for each call.
+std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections,
+                                const std::function<bool(int tensor)>& is_made_whole = {});
 
 }  // namespace weightinit::client
 

@@ -81,6 +81,11 @@ void FakeServer::Always(Script script) {
   always_ = std::move(script);
 }
 
+void FakeServer::NextSummaries(std::size_t count, const grpc::Status& status) {
+  const std::lock_guard lock(mutex_);
+  summary_scripts_.emplace_back(count, status);
+}
+
 std::vector<v1::InitializeModelRequest> FakeServer::requests() const {
   const std::lock_guard lock(mutex_);
   return requests_;
@@ -91,7 +96,7 @@ std::vector<v1::SummarizeRequest> FakeServer::summaries() const {
   return summaries_;
 }
 
-std::set<std::string> FakeServer::peers() const {
+std::vector<std::string> FakeServer::peers() const {
   const std::lock_guard lock(mutex_);
   return peers_;
 }
@@ -100,7 +105,7 @@ Script FakeServer::TakeScript(const v1::InitializeModelRequest& request, const s
                               bool is_understood) {
   const std::lock_guard lock(mutex_);
   requests_.push_back(request);
-  peers_.insert(peer);
+  peers_.push_back(peer);
   if (scripts_.empty() || !is_understood) return always_;
   Script script = std::move(scripts_.front());
   scripts_.pop_front();
@@ -169,21 +174,31 @@ grpc::Status FakeServer::Answer(grpc::ServerContext* context,
 
 grpc::Status FakeServer::Summarize(grpc::ServerContext*, const v1::SummarizeRequest* request,
                                    grpc::ServerWriter<v1::SummarizeResponse>* writer) {
+  std::pair<std::size_t, grpc::Status> script(std::numeric_limits<std::size_t>::max(),
+                                              grpc::Status::OK);
   {
     const std::lock_guard lock(mutex_);
     summaries_.push_back(*request);
+    if (!summary_scripts_.empty()) {
+      script = summary_scripts_.front();
+      summary_scripts_.pop_front();
+    }
   }
   const proto::SummaryRequest read = proto::FromProto(*request).value();
   std::optional<ModelPlan> plan = Find(read.source);
   if (!plan.has_value()) return Unknown();
   const auto question = Bound(*std::move(plan), read.selections);
   if (!question.ok()) return proto::ToGrpcStatus(question.status());
-  for (const BoundSelection& selection : question->selections) {
+  for (std::size_t i = 0; i < std::min(script.first, question->selections.size()); ++i) {
+    const BoundSelection& selection = question->selections[i];
     v1::SummarizeResponse response;
+    response.set_selection(static_cast<std::uint32_t>(i));
+    response.set_name(question->plan.tensors[static_cast<std::size_t>(selection.tensor)].name);
+    response.set_count(static_cast<std::uint64_t>(selection.count));
     response.set_digest(Draw(question->plan, selection).digest);
     writer->Write(response);
   }
-  return grpc::Status::OK;
+  return script.second;
 }
 
 }  // namespace weightinit::client

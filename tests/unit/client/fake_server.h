@@ -11,8 +11,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "grpcpp/grpcpp.h"
@@ -68,6 +68,9 @@ class FakeServer final : public v1::WeightInitService::Service {
   // What all calls do.
   void Always(Script script);
 
+  // What the next call for summaries does: so many come, then it ends so.
+  void NextSummaries(std::size_t count, const grpc::Status& status);
+
   // As after a restart: fingerprints are unknown until a recipe comes.
   void Forget();
   void ForgetAfterEach() { forgets_ = true; }  // call for values
@@ -79,8 +82,8 @@ class FakeServer final : public v1::WeightInitService::Service {
 
   std::vector<v1::InitializeModelRequest> requests() const;
   std::vector<v1::SummarizeRequest> summaries() const;
-  // Connections that calls for values came over.
-  std::set<std::string> peers() const;
+  // Connections that calls for values came over, one for each call.
+  std::vector<std::string> peers() const;
   std::int64_t bytes_sent() const { return bytes_sent_; }
   // Calls that found their caller gone.
   int cancelled() const { return cancelled_; }
@@ -105,7 +108,8 @@ class FakeServer final : public v1::WeightInitService::Service {
   Script always_;
   std::vector<v1::InitializeModelRequest> requests_;
   std::vector<v1::SummarizeRequest> summaries_;
-  std::set<std::string> peers_;
+  std::deque<std::pair<std::size_t, grpc::Status>> summary_scripts_;
+  std::vector<std::string> peers_;
   std::map<Fingerprint, Recipe> recipes_;  // seen
   std::atomic<std::int64_t> bytes_sent_{0};
   std::atomic<int> cancelled_{0}, streams_{0}, max_streams_{1000};

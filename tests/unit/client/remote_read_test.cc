@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
 #include <thread>
 
 #include "client/buffer_receiver.h"
@@ -249,6 +251,45 @@ TEST_F(RemoteReadTest, AServerThatWasNeverThereIsNotWaitedFor) {
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
 }
 
+TEST_F(RemoteReadTest, ABreakBeforeAnythingCameIsNoEndOfAServerThatIsThere) {
+  server_.Next(BreakAfter(0));
+  server_.Next(BreakAfter(0));
+  ExpectAll(Read());
+  EXPECT_EQ(server_.requests().size(), 3u);
+}
+
+TEST_F(RemoteReadTest, AServerThatIsKilledBeforeItSentAnythingIsFoundAgain) {
+  auto server = std::make_unique<FakeServer>();
+  options_.target = server->address();
+  server->Always(HangAfter(0));  // as one that makes a matrix
+  std::thread restart([&] {
+    while (server->requests().empty()) std::this_thread::sleep_for(milliseconds(5));
+    server.reset();
+    server = std::make_unique<FakeServer>(options_.target);
+  });
+  const absl::Status status = Read();
+  restart.join();
+  ExpectAll(status);
+}
+
+TEST_F(RemoteReadTest, AProxyWithoutServersIsNotWaitedFor) {
+  Script script = BreakAfter(0);
+  script.status =
+      grpc::Status(grpc::StatusCode::UNAVAILABLE, "Received http2 header with status: 502");
+  server_.Always(script);
+  EXPECT_TRUE(absl::IsUnavailable(Read()));
+  EXPECT_EQ(server_.requests().size(), 1u);
+}
+
+TEST_F(RemoteReadTest, AFaultOfTheServerIsFinal) {
+  Script fault;
+  fault.num_bytes = 4500;
+  fault.status = proto::ToGrpcStatus(absl::InternalError("a defect"));
+  server_.Next(fault);
+  EXPECT_TRUE(absl::IsInternal(Read()));
+  EXPECT_EQ(server_.requests().size(), 1u);
+}
+
 TEST_F(RemoteReadTest, ABusyServerIsAskedAgainWhenItSaid) {
   server_.Next(Busy(milliseconds(200)));
   server_.Next(Busy(milliseconds(200)));
@@ -317,6 +358,54 @@ TEST_F(RemoteReadTest, ErrorsOfTheReceiverEndTheRead) {
   collector_.error = absl::ResourceExhaustedError("the disk is full");
   EXPECT_EQ(Read(), collector_.error);
   EXPECT_EQ(server_.requests().size(), 1u);
+}
+
+// Summaries --------------------------------------------------------------------------------------
+
+class RemoteSummaryTest : public RemoteReadTest {
+ protected:
+  absl::Status Summarize(std::span<const Selection> selections = {}) {
+    options_.target = server_.address();
+    return RemoteBackend::Create(options_).value()->Summarize(
+        model_, selections, 0,
+        [this](const v1::SummarizeResponse& response) {
+          EXPECT_EQ(response.selection(), digests_.size());
+          digests_.push_back(response.digest());
+          return absl::OkStatus();
+        },
+        {});
+  }
+  std::vector<std::uint64_t> digests_;
+};
+
+TEST_F(RemoteSummaryTest, GoOnWithWhatIsLeft) {
+  server_.NextSummaries(0, Busy(milliseconds(10)).status);
+  server_.NextSummaries(0, BreakAfter(0).status);
+  server_.NextSummaries(3, BreakAfter(0).status);
+  ASSERT_TRUE(Summarize().ok());
+  ASSERT_EQ(digests_.size(), expected_.size());
+  for (std::size_t i = 0; i < digests_.size(); ++i) EXPECT_EQ(digests_[i], expected_[i].digest);
+  ASSERT_EQ(server_.summaries().size(), 4u);
+  EXPECT_TRUE(server_.summaries()[2].selections().empty());
+  ASSERT_EQ(server_.summaries()[3].selections_size(), 1);
+  EXPECT_EQ(server_.summaries()[3].selections(0).name(), "d");
+}
+
+TEST_F(RemoteSummaryTest, GoOnWithTheSelectionsThatAreLeft) {
+  const std::vector<Selection> selections = {Select("d"), Select("c"), Select("a")};
+  server_.NextSummaries(1, BreakAfter(0).status);
+  ASSERT_TRUE(Summarize(selections).ok());
+  EXPECT_EQ(digests_, (std::vector{expected_[3].digest, expected_[2].digest, expected_[0].digest}));
+  EXPECT_EQ(server_.summaries()[1].selections(0).name(), "c");
+}
+
+TEST_F(RemoteSummaryTest, RefusalsAndFewerTensorsAreFinal) {
+  server_.NextSummaries(2, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "no"));
+  EXPECT_TRUE(absl::IsInvalidArgument(Summarize()));
+  digests_.clear();
+  server_.NextSummaries(2, grpc::Status::OK);
+  EXPECT_TRUE(absl::IsDataLoss(Summarize()));
+  EXPECT_EQ(server_.summaries().size(), 2u);
 }
 
 // Recipes by fingerprint ------------------------------------------------------------------------
@@ -438,7 +527,8 @@ TEST_F(ParallelReadTest, ALargeTensorComesInSeveralRanges) {
                          reinterpret_cast<const char*>(values_.data())));
   EXPECT_EQ(receiver_->digests()[0], expected.digest);
   EXPECT_EQ(server_.requests().size(), 6u);
-  EXPECT_GE(server_.peers().size(), 2u);  // each over a connection of its own
+  const std::vector<std::string> peers = server_.peers();  // each over a connection of its own
+  EXPECT_GE(std::set<std::string>(peers.begin(), peers.end()).size(), 2u);
 }
 
 TEST_F(ParallelReadTest, AServerWithoutRoomForAllIsAskedByFewer) {
@@ -447,6 +537,15 @@ TEST_F(ParallelReadTest, AServerWithoutRoomForAllIsAskedByFewer) {
   const absl::Status status = Read();
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(receiver_->digests()[0], Draw(model_.plan, bound_[0]).digest);
+}
+
+TEST_F(ParallelReadTest, OneBusyAnswerLosesNoConnection) {
+  options_.connections = 2;
+  server_.Next(Busy(milliseconds(1)));
+  ASSERT_TRUE(Read().ok());
+  EXPECT_EQ(receiver_->digests()[0], Draw(model_.plan, bound_[0]).digest);
+  const std::vector<std::string> peers = server_.peers();
+  EXPECT_GE(std::count(peers.begin(), peers.end(), peers[0]), 2);  // who was told so came back
 }
 
 TEST_F(ParallelReadTest, TheFirstErrorEndsAllCalls) {

@@ -118,6 +118,22 @@ TEST(TransferPlanTest, PartsAreSmallEnoughToBeCheckedAgain) {
   }
 }
 
+TEST(TransferPlanTest, WhatIsMadeWholeComesInOneCall) {
+  std::vector<BoundSelection> selections = {Elements(20 * kMiB), Elements(200 * kMiB),
+                                            Elements(20 * kMiB)};
+  for (int i = 0; i < 3; ++i) selections[static_cast<std::size_t>(i)].tensor = i;
+  const std::vector<Batch> batches =
+      PlanTransfer(selections, 4, [](int tensor) { return tensor == 1; });
+  ExpectEverythingOnceInOrder(selections, batches);
+  std::vector<int> parts(3, 0);
+  for (const Batch& batch : batches) {
+    for (const TransferPart& part : batch) ++parts[part.selection];
+  }
+  EXPECT_EQ(parts[1], 1);
+  EXPECT_GT(parts[0], 1);
+  EXPECT_GT(parts[2], 1);
+}
+
 TEST(TransferPlanTest, CutsFallBetweenWholeMessages) {
   const std::vector<BoundSelection> selections = {Elements(12345, DType::kUInt8),
                                                   Elements(300 * kMiB, DType::kFloat16)};

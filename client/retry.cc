@@ -1,0 +1,77 @@
+#include "client/retry.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+#include "absl/strings/string_view.h"
+#include "proto/convert_status.h"
+
+namespace weightinit::client {
+namespace {
+
+// Whether a server that had a call is gone with it. Before anything came, other codes are more
+// likely to be what is said to everyone; so is what a proxy says that finds no server behind it, in
+// the words that gRPC has for that.
+bool IsGone(const absl::Status& status) {
+  const bool is_proxys =
+      status.message().find("http2 header with status") != absl::string_view::npos;
+  return (absl::IsUnavailable(status) && !is_proxys) || absl::IsCancelled(status);
+}
+
+}  // namespace
+
+bool IsBroken(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kInternal:
+      return proto::DetailsOf(status).reason.empty();
+    default:
+      return false;
+  }
+}
+
+bool IsBusy(const absl::Status& status) {
+  return proto::DetailsOf(status).reason == proto::kServerBusy;
+}
+
+bool IsConnected(grpc::Channel& channel, const Deadline& deadline, const std::stop_token& stop) {
+  constexpr std::chrono::milliseconds kPoll{50};  // gRPC's wait knows of no stop
+  for (;;) {
+    const grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
+    if (state == GRPC_CHANNEL_READY) return true;
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) return false;
+    if (stop.stop_requested()) return false;
+    if (deadline.has_value() && std::chrono::steady_clock::now() >= *deadline) return false;
+    channel.WaitForStateChange(state, std::chrono::system_clock::now() + kPoll);
+  }
+}
+
+std::optional<std::chrono::milliseconds> DelayAfter(const absl::Status& status, Reached reached,
+                                                    Backoff& backoff) {
+  const auto asked = proto::DetailsOf(status).retry_delay;
+  const bool is_break = IsBroken(status) && (reached == Reached::kValues ||
+                                             (reached == Reached::kServer && IsGone(status)));
+  if (!asked.has_value() && !is_break) return std::nullopt;
+  return backoff.Next(Backoff::Clock::now(), asked.value_or(std::chrono::milliseconds(0)));
+}
+
+std::chrono::steady_clock::time_point EndOf(std::chrono::milliseconds delay,
+                                            const Deadline& deadline) {
+  const auto end = std::chrono::steady_clock::now() + delay;
+  return deadline.has_value() ? std::min(end, *deadline) : end;
+}
+
+bool Sleep(std::chrono::milliseconds delay, const Deadline& deadline, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any wake;
+  wake.wait_until(lock, stop, EndOf(delay, deadline), [] { return false; });
+  return !stop.stop_requested();
+}
+
+}  // namespace weightinit::client

@@ -1,0 +1,50 @@
+// Whether a call that failed is worth another try, and when.
+#ifndef WEIGHTINIT_CLIENT_RETRY_H_
+#define WEIGHTINIT_CLIENT_RETRY_H_
+
+#include <grpcpp/channel.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+
+#include "absl/status/status.h"
+#include "client/backoff.h"
+#include "client/call.h"
+
+namespace weightinit::client {
+
+// How far a call, or one before it, got.
+enum class Reached : std::uint8_t {
+  kNobody,  // so far; most likely another address than was meant
+  kServer,  // a connection stands
+  kValues,  // and something came over it
+};
+
+// Whether a call ended with what a connection, a proxy or a server that stops may say. What a
+// server decided has a reason.
+bool IsBroken(const absl::Status& status);
+
+// Whether the server has no room just now.
+bool IsBusy(const absl::Status& status);
+
+// Waits until a connection stands or cannot be made, whatever the channel is about. A channel that
+// is connected is only looked at.
+bool IsConnected(grpc::Channel& channel, const Deadline& deadline, const std::stop_token& stop);
+
+// How long to wait after what a server or the way to it said; nullopt if that was final. A busy
+// server says when to come back.
+std::optional<std::chrono::milliseconds> DelayAfter(const absl::Status& status, Reached reached,
+                                                    Backoff& backoff);
+
+// When a wait of `delay` ends: at the deadline at the latest.
+std::chrono::steady_clock::time_point EndOf(std::chrono::milliseconds delay,
+                                            const Deadline& deadline);
+
+// Waits. False if it was stopped before.
+bool Sleep(std::chrono::milliseconds delay, const Deadline& deadline, const std::stop_token& stop);
+
+}  // namespace weightinit::client
+
+#endif  // WEIGHTINIT_CLIENT_RETRY_H_
