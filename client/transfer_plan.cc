@@ -27,11 +27,11 @@ constexpr std::int64_t kBytesPerConnection = 64 * kMiB;
 
 constexpr std::int64_t kUnbounded = std::numeric_limits<std::int64_t>::max() - kCutBytes;
 
-// At most kUnbounded.
-std::int64_t TotalBytes(std::span<const BoundSelection> selections) {
-  std::int64_t total = 0;
+// To 53 bits: of more selections than fit 2^63 bytes it is still the sum.
+double TotalBytes(std::span<const BoundSelection> selections) {
+  double total = 0;
   for (const BoundSelection& selection : selections) {
-    total += std::min(selection.num_bytes(), kUnbounded - total);
+    total += static_cast<double>(selection.num_bytes());
   }
   return total;
 }
@@ -43,15 +43,15 @@ std::int64_t RoundUpToCut(std::int64_t bytes) {
 }  // namespace
 
 int AutomaticConnections(std::span<const BoundSelection> selections, int processors) {
-  return static_cast<int>(std::clamp<std::int64_t>(
-      std::min<std::int64_t>(TotalBytes(selections) / kBytesPerConnection, processors), 1,
-      kMaxAutomatic));
+  const double useful = TotalBytes(selections) / kBytesPerConnection;
+  return static_cast<int>(
+      std::clamp<double>(std::min<double>(useful, processors), 1, kMaxAutomatic));
 }
 
 std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections,
                                 const std::function<bool(int tensor)>& is_made_whole) {
-  const std::int64_t total = TotalBytes(selections);
-  const std::int64_t least_bytes = RoundUpToCut(total / kMaxCuts);
+  const std::int64_t least_bytes =
+      RoundUpToCut(static_cast<std::int64_t>(TotalBytes(selections) / kMaxCuts));
   const std::int64_t part_bytes = std::max(kMaxPartBytes, least_bytes);
   const std::int64_t batch_bytes =
       connections == 1 ? kUnbounded : std::max(kBatchBytes, least_bytes);

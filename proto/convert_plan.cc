@@ -343,6 +343,9 @@ v1::GetCapabilitiesResponse LibraryCapabilities() {
     }
   }
   for (DType dtype : AllDTypes()) message.add_dtypes(ToProto(dtype));
+  const google::protobuf::Descriptor& view = *v1::View::descriptor();
+  for (int i = 0; i < view.field_count(); ++i)
+    message.add_views(std::string(view.field(i)->name()));
   message.set_simd_target(std::string(SimdTarget()));
   return message;
 }

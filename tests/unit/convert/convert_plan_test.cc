@@ -1,5 +1,6 @@
 #include "proto/convert_plan.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -241,10 +242,12 @@ TEST(Capabilities, NameEveryMethodAndDType) {
   const v1::GetCapabilitiesResponse message = LibraryCapabilities();
   EXPECT_EQ(message.initializers_size(), v1::Initializer::descriptor()->field_count());
   EXPECT_EQ(message.dtypes_size(), static_cast<int>(AllDTypes().size()));
-  ASSERT_EQ(message.generators_size(), 2);
+  ASSERT_EQ(message.generators_size(), 3);
   EXPECT_EQ(message.generators(0).name(), "philox_v1");
   EXPECT_EQ(message.generators(1).name(), "torch_cpu");
-  EXPECT_EQ(message.views_size(), 0);
+  EXPECT_EQ(message.generators(2).name(), "jax_threefry");
+  EXPECT_THAT(message.views(),
+              testing::ElementsAre("concat", "stack", "transpose", "tied_to", "zero_rows"));
 }
 
 }  // namespace

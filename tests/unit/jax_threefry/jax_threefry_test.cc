@@ -116,10 +116,10 @@ TEST(Normal, Published) {
   for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(values[i], printed[i], 1e-8);
   // key, subkey = split(key), again and again.
   Key chain = KeyOf(42);
-  for (const float printed : {0.6057640314102173f, -0.21089035272598267f, -0.3948981463909149f}) {
+  for (const float in_turn : {0.6057640314102173f, -0.21089035272598267f, -0.3948981463909149f}) {
     std::vector<float> value(1);
     DrawNormal({Split(chain, Layout::kPartitionable, 2, 1), Layout::kPartitionable, 1}, 0, value);
-    EXPECT_EQ(value[0], printed);
+    EXPECT_EQ(value[0], in_turn);
     chain = Split(chain, Layout::kPartitionable, 2, 0);
   }
   const float subkeys[] = {0.07592554f, 0.60576403f, 0.4323065f};
