@@ -110,6 +110,9 @@ class FormulaTest(RecipeTest):
                       "feed_forward.w3", "attention_norm", "ffn_norm"]
         names = ("tok_embeddings.weight", lambda i, part: f"layers.{i}.{part}.weight", ("norm.weight", "output.weight"))
         self.assertPlanned(self.llama(names, 3, 64, 16, 96, 100), "llama3", width=64)
+        self.parts[:3] = ["attention.qkv_linear.wq", "attention.qkv_linear.wk", "attention.qkv_linear.wv"]
+        packed = {"layers.0.attention.qkv_linear.wqkv.weight": ([96, 64], normal(0.02))}
+        self.assertPlanned(self.llama(names, 3, 64, 16, 96, 100) | packed, "llama3", width=64)
 
     def megatron(self, layers, sigma, embedding):
         d, h, vocabulary = 64, 256, 512
@@ -192,7 +195,8 @@ class FormulaTest(RecipeTest):
         d, layers = 64, 18
         beta = (8 * layers) ** -0.25
         xavier = lambda fan_in, fan_out, gain=1.0: normal(gain * math.sqrt(2 / (fan_in + fan_out)))
-        expected = {"decoder.embed_tokens.weight": ([512, d], normal(d**-0.5))}
+        expected = {"decoder.embed_tokens.weight": ([512, d], normal(d**-0.5)), "decoder.embed_positions.weight": ([32, d], normal(d**-0.5)),
+                    "decoder.output_projection.weight": ([512, d], normal(d**-0.5))}
         for i in range(layers):
             layer = f"decoder.layers.{i}."
             expected.update({
@@ -207,6 +211,25 @@ class FormulaTest(RecipeTest):
                 layer + "final_layer_norm.weight": ([d], ONE),
             })
         self.assertPlanned(expected, "deepnorm", layers=layers)
+
+    def test_deepnorm_encoder_decoder(self):
+        d, constants = 64, {"encoder_layers": 2, "decoder_layers": 3}
+        betas = {"encoder": 0.87 * (2**4 * 3) ** (-1 / 16), "decoder": (12 * 3) ** -0.25}
+        square = lambda gain: normal(gain * math.sqrt(1 / d))
+        expected = {}
+        for side, beta in betas.items():
+            expected[f"{side}.embed_tokens.weight"] = ([512, d], normal(d**-0.5))
+            for i in range(constants[f"{side}_layers"]):
+                layer = f"{side}.layers.{i}."
+                for attention in ["self_attn"] if side == "encoder" else ["self_attn", "encoder_attn"]:
+                    gains = {"q": 1, "k": 1, "v": beta, "out": beta}
+                    expected |= {layer + f"{attention}.{part}_proj.weight": ([d, d], square(gain)) for part, gain in gains.items()}
+                    expected[layer + f"{attention}_layer_norm.weight"] = ([d], ONE)
+                expected[layer + "fc1.weight"] = ([4 * d, d], normal(beta * math.sqrt(2 / (5 * d))))
+                expected[layer + "fc1.bias"] = ([4 * d], ZERO)
+        self.assertPlanned(expected, "deepnorm_encoder_decoder", **constants)
+        alone = self.flags({name: shape for name, (shape, _) in expected.items()}, "deepnorm", {"layers": 3})
+        self.assertIn('"decoder.layers.0.encoder_attn.v_proj.weight" has no init', cli("plan", *alone, expect=1).err)
 
     def test_keras_defaults(self):
         expected, modules = {}, {}
@@ -246,11 +269,20 @@ class FormulaTest(RecipeTest):
             "params/Embed_0/embedding": ([100, 16], normal(16**-0.5)),
             "params/LSTMCell_0/ii/kernel": ([12, 8], lecun_normal(12)),
             "params/LSTMCell_0/hi/kernel": ([8, 8], ("orthogonal", 1.0)),
+            "params/head/out/kernel": ([40, 10], lecun_normal(40)),
+            "params/memory/key/kernel": ([40, 10], lecun_normal(40)),
+            "params/SimpleCell_0/i/kernel": ([12, 8], lecun_normal(12)),
+            "params/SimpleCell_0/i/bias": ([8], ZERO),
+            "params/SimpleCell_0/h/kernel": ([8, 8], ("orthogonal", 1.0)),
+            "params/MGUCell_0/if/kernel": ([12, 8], lecun_normal(12)),
+            "params/MGUCell_0/if/bias": ([8], ONE),
+            "params/MGUCell_0/in/bias": ([8], ZERO),
+            "params/MGUCell_0/hf/kernel": ([8, 8], ("orthogonal", 1.0)),
             "params/LayerNorm_0/scale": ([8], ONE),
             "batch_stats/BatchNorm_0/mean": ([8], ZERO),
             "batch_stats/BatchNorm_0/var": ([8], ONE),
         }
-        self.assertPlanned(expected, "flax_defaults")
+        self.assertPlanned(expected, "flax_defaults", {"params/memory/key/kernel": "Dense"})
 
 
 class TorchTest(RecipeTest):
@@ -400,7 +432,7 @@ class TorchTest(RecipeTest):
         self.assertEqual(plans["lm_head.weight"]["layout"], "tied_to(transformer.wte.weight)")
         self.assertNotIn("transformer.h.0.attn.bias", plans)
 
-    def test_gpt2_of_another_depth_is_refused(self):
+    def test_gpt2_deeper_than_layers_is_refused(self):
         tensors = self.tensors_of(self.built(self.gpt2(3))[0])
         refused = cli("plan", *self.flags(tensors, "gpt2", {"layers": 2}), expect=1).err
         self.assertIn('"transformer.h.2.attn.c_proj.weight"', refused)
@@ -474,8 +506,17 @@ class TorchTest(RecipeTest):
     def test_resnet(self):
         resnet = harness.require_module("torchvision.models.resnet", "python3-torchvision")
         small = {"num_classes": 10, "zero_init_residual": True, "width_per_group": 64}
-        self.assertSame(lambda: resnet.ResNet(resnet.BasicBlock, [1, 2, 1, 1], **small), "resnet", bottleneck=0)
-        self.assertSame(lambda: resnet.ResNet(resnet.Bottleneck, [1, 2, 1, 1], **small), "resnet", bottleneck=1)
+        self.assertSame(lambda: resnet.ResNet(resnet.BasicBlock, [1, 2, 1, 1], **small), "resnet_basic")
+        self.assertSame(lambda: resnet.ResNet(resnet.Bottleneck, [1, 2, 1, 1], **small), "resnet_bottleneck")
+
+    def test_resnet_of_the_other_blocks_is_refused(self):
+        resnet = harness.require_module("torchvision.models.resnet", "python3-torchvision")
+        for block, recipe, words in (
+            (resnet.BasicBlock, "resnet_bottleneck", r"bn3.*matches no tensor"),
+            (resnet.Bottleneck, "resnet_basic", r'"layer1\.0\.bn3\.weight" has no init'),
+        ):
+            tensors = self.tensors_of(resnet.ResNet(block, [1, 1, 1, 1], num_classes=10))
+            self.assertRegex(cli("plan", *self.flags(tensors, recipe, {}), expect=1).err, words)
 
     def test_what_the_comparison_tells_apart(self):
         nn = self.torch.nn
@@ -497,8 +538,8 @@ class UseTest(RecipeTest):
         recipes = json.loads(cli("recipes", "--json").text)["recipes"]
         self.assertEqual(
             [recipe["name"] for recipe in recipes],
-            ["article_net", "article_net_torch", "bert", "deepnorm", "flax_defaults", "gpt2", "keras_defaults", "llama3", "megatron_gpt", "mup", "pytorch_defaults",
-             "resnet", "resnet50", "t5", "vit"])
+            ["article_net", "article_net_torch", "bert", "deepnorm", "deepnorm_encoder_decoder", "flax_defaults", "gpt2", "keras_defaults", "llama3", "megatron_gpt", "mup", "pytorch_defaults",
+             "resnet50", "resnet_basic", "resnet_bottleneck", "t5", "vit"])
         for recipe in recipes:
             text = cli("recipes", recipe["name"]).text
             self.assertGreater(len(recipe["description"]), 10)
