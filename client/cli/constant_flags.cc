@@ -68,7 +68,10 @@ absl::Status ConstantFlags::ApplyTo(Recipe& recipe) const {
 
 absl::Status WithConstantHint(const absl::Status& status) {
   const std::vector<FieldViolation> violations = FieldViolations(status);
-  if (violations.size() != 1 || !violations[0].field.ends_with(".scale")) return status;
+  if (violations.size() != 1 || !violations[0].field.ends_with(".scale") ||
+      violations[0].description.find("is neither a constant nor") == std::string::npos) {
+    return status;
+  }
   std::string message(status.message());
   message += " (--constant NAME=NUMBER sets a constant)";
   absl::Status hinted(status.code(), message);

@@ -30,7 +30,8 @@ class ConstantFlags {
   std::vector<std::string> texts_;
 };
 
-// An error about a scale, with the flag that may mend it; others unchanged.
+// An error about a name that a scale does not know, with the flag that may mend it; others
+// unchanged.
 absl::Status WithConstantHint(const absl::Status& status);
 
 }  // namespace weightinit::client

@@ -1,5 +1,7 @@
 #include <CLI/App.hpp>
+#include <string_view>
 
+#include "absl/strings/cord.h"
 #include "client/cli/command.h"
 #include "client/cli/constant_flags.h"
 #include "client/cli/exit_code.h"
@@ -34,7 +36,8 @@ class DiffCommand final : public Command {
   absl::StatusOr<int> Run(Session& session) override {
     const RE2 only(only_.empty() ? ".*" : only_, RE2::Quiet);
     if (!only.ok()) return UsageError("--only: " + only.error());
-    absl::StatusOr<ModelPlan> left = Plan(left_), right = Plan(right_);
+    absl::StatusOr<ModelPlan> left = Plan(left_, "the first recipe"),
+                              right = Plan(right_, "the second recipe");
     if (!left.ok()) return left.status();
     if (!right.ok()) return right.status();
     std::vector<TensorDifference> differences = DiffPlans(*left, *right);
@@ -53,6 +56,17 @@ class DiffCommand final : public Command {
   }
 
  private:
+  // Errors say which of the two recipes they are about.
+  absl::StatusOr<ModelPlan> Plan(const std::string& recipe, std::string_view which) const {
+    absl::StatusOr<ModelPlan> plan = Plan(recipe);
+    if (plan.ok()) return plan;
+    absl::Status named(plan.status().code(),
+                       std::string(which) + ": " + std::string(plan.status().message()));
+    plan.status().ForEachPayload(
+        [&named](const auto& url, const absl::Cord& payload) { named.SetPayload(url, payload); });
+    return named;
+  }
+
   absl::StatusOr<ModelPlan> Plan(const std::string& recipe) const {
     absl::StatusOr<LoadedRecipe> loaded = LoadRecipe(recipe, rules_);
     if (!loaded.ok()) return loaded.status();

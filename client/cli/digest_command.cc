@@ -33,6 +33,8 @@ class DigestCommand final : public Command {
     if (!model.ok()) return model.status();
     absl::StatusOr<std::vector<Selection>> selections = spec_.Select(*model);
     if (!selections.ok()) return selections.status();
+    if (const std::string warning = spec_.ShardWarning(*model); !warning.empty())
+      session.Warn(warning);
     absl::StatusOr<Drawn> drawn = DrawAndSummarize(
         *model, *selections, {.single_tensor = spec->single_tensor, .shard = spec_.shard()}, 0,
         session, [](const v1::SummarizeResponse&) {});

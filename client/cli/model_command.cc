@@ -58,6 +58,9 @@ class ModelCommand final : public Command {
     absl::StatusOr<std::vector<Selection>> selections = spec_.Select(*model);
     if (!selections.ok()) return selections.status();
     if (model->plan.tensors.empty()) session.Warn("the recipe has no tensors");
+    for (const std::string& warning : model->plan.warnings) session.Warn(warning);
+    if (const std::string warning = spec_.ShardWarning(*model); !warning.empty())
+      session.Warn(warning);
     return target.has_value() ? Write(session, *target, *model, *selections)
                               : Look(session, *model, *selections);
   }

@@ -28,24 +28,27 @@ class PlanCommand final : public Command {
   absl::StatusOr<int> Run(Session& session) override {
     absl::StatusOr<Spec> spec = spec_.Load();
     if (!spec.ok()) return spec.status();
+    if (spec_.has_part())
+      return UsageError(
+          "--slice and --rank: a plan is of whole tensors; model and digest take them");
     absl::StatusOr<std::unique_ptr<Backend>> backend = session.Connect();
     if (!backend.ok()) return backend.status();
     absl::StatusOr<PlanAnswer> answer = (*backend)->Plan(spec->recipe, session.stop());
     if (!answer.ok()) {
       // The library's refusals are the same here as anywhere; only here they come with lines, and
-      // with the names that the flags have.
-      if (absl::StatusOr<Model> model = spec_.Resolve(*spec);
-          !model.ok() && model.status().code() == answer.status().code()) {
-        return model.status();
-      }
-      return answer.status();
+      // with the names that the flags have. A plan looks further than tensors that nothing covers.
+      const absl::Status here = spec_.Resolve(*spec).status();
+      if (!here.ok() && here.code() == answer.status().code()) return here;
+      if (absl::IsFailedPrecondition(here)) session.Warn(std::string(here.message()));
+      return SpecFlags::Located(answer.status(), *spec);
     }
-    const std::vector<std::size_t> tensors_of_rules = TensorsOfRules(*answer, spec->recipe);
+    std::vector<std::size_t> tensors_of_rules = TensorsOfRules(*answer, spec->recipe);
     const std::vector<std::string> idle_hints = IdleHints(*answer, spec->recipe);
     if (answer->report.drawable()) {
       // --only picks by the names of the plan.
       absl::StatusOr<Model> model = spec_.Resolve(*spec);
       if (!model.ok()) return model.status();
+      tensors_of_rules = TensorsOfRules(model->plan.coverage, spec->recipe);
       if (absl::Status status = KeepSelected(*model, *answer); !status.ok()) return status;
     }
     if (fingerprint_) {

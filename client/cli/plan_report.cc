@@ -1,6 +1,8 @@
 #include "client/cli/plan_report.h"
 
 #include <algorithm>
+#include <optional>
+#include <variant>
 
 #include "client/cli/look.h"
 #include "client/cli/table.h"
@@ -52,6 +54,13 @@ std::string MatchesText(const Rule& rule) {
   return text;
 }
 
+bool IsTiedTo(const OptionalView& view) {
+  if (!view.has_value()) return false;
+  const auto* transpose = std::get_if<Transpose>(&view->kind);
+  return transpose != nullptr ? IsTiedTo(transpose->view)
+                              : std::holds_alternative<TiedTo>(view->kind);
+}
+
 std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
                       const std::vector<std::size_t>& tensors_of_rules,
                       const std::vector<std::string>& idle_hints, const Terminal& terminal) {
@@ -66,18 +75,20 @@ std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
     const Rule& rule = recipe.rules[r];
     const auto found = std::find_if(idle.begin(), idle.end(),
                                     [r](const auto& entry) { return entry.rule() == r; });
+    const bool is_known = !rule.skip || answer.report.drawable();
     // A rule that matches without ever winning is not idle, but as good as.
     const std::string note =
         found != idle.end()
             ? (found->allowed() ? "matches nothing, as it may" : "matches nothing") +
                   (idle_hints[r].empty() ? "" : "; " + idle_hints[r])
-        : tensors_of_rules[r] == 0 && !rule.skip ? "earlier rules win everywhere"
-                                                 : "";
+        : tensors_of_rules[r] == 0 && is_known ? "earlier rules win everywhere"
+                                               : "";
     table.Add({std::to_string(r), MatchesText(rule),
                rule.skip               ? "skip"
                : rule.init.has_value() ? ToString(*rule.init)
-                                       : "what it is tied to",
-               rule.skip ? "-" : std::to_string(tensors_of_rules[r]), note});
+               : IsTiedTo(rule.view)   ? "what it is tied to"
+                                       : "what its parts say",
+               is_known ? std::to_string(tensors_of_rules[r]) : "-", note});
   }
   return table.Text(terminal);
 }
@@ -133,6 +144,14 @@ std::string WarningsText(const PlanAnswer& answer, const Terminal& terminal) {
 }
 
 }  // namespace
+
+std::vector<std::size_t> TensorsOfRules(const Coverage& coverage, const Recipe& recipe) {
+  std::vector<std::size_t> counts(recipe.rules.size());
+  for (const std::optional<int>& rule : coverage.rule_of_tensor) {
+    if (rule.has_value()) ++counts[static_cast<std::size_t>(*rule)];
+  }
+  return counts;
+}
 
 std::vector<std::size_t> TensorsOfRules(const PlanAnswer& answer, const Recipe& recipe) {
   std::vector<std::size_t> counts(recipe.rules.size());

@@ -14,7 +14,9 @@
 
 namespace weightinit::client {
 
-// Tensors that each rule of a recipe gave the init, by the rule's index.
+// How many tensors each rule of a recipe won, by the rule's index. An answer does not tell which
+// rule skipped a tensor.
+std::vector<std::size_t> TensorsOfRules(const Coverage& coverage, const Recipe& recipe);
 std::vector<std::size_t> TensorsOfRules(const PlanAnswer& answer, const Recipe& recipe);
 
 // Of each rule that matches nothing and may not: what it nearly matches, in words. Empty for

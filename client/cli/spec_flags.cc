@@ -304,15 +304,20 @@ absl::StatusOr<std::optional<FanGeometry>> SpecFlags::Fan() const {
   return fan;
 }
 
+absl::Status SpecFlags::Located(const absl::Status& status, const Spec& spec) {
+  if (spec.single_tensor) return WithFlagNames(status);
+  return WithConstantHint(WithLines(status, spec.origin));
+}
+
 absl::StatusOr<Model> SpecFlags::Resolve(const Spec& spec) const {
   if (spec.single_tensor) {
     absl::StatusOr<ModelPlan> plan =
         ResolveTensor(spec.recipe.tensors[0], spec.recipe.seed, spec.recipe.generator);
-    if (!plan.ok()) return WithFlagNames(plan.status());
+    if (!plan.ok()) return Located(plan.status(), spec);
     return Model{spec.recipe, *std::move(plan)};
   }
   absl::StatusOr<ModelPlan> plan = weightinit::Resolve(spec.recipe);
-  if (!plan.ok()) return WithConstantHint(WithLines(plan.status(), spec.origin));
+  if (!plan.ok()) return Located(plan.status(), spec);
   const auto& rules = plan->coverage.rule_of_tensor;
   const auto own = static_cast<int>(spec.origin.rules_in_file);
   if (init_.given() && !rules.empty() &&
@@ -379,6 +384,18 @@ absl::StatusOr<std::vector<Selection>> SpecFlags::Select(const Model& model) con
   }
   selections[0].slice = *std::move(slice);
   return selections;
+}
+
+std::string SpecFlags::ShardWarning(const Model& model) const {
+  const std::vector<TensorPlan>& tensors = model.plan.tensors;
+  if (!has_dim_ || tensors.empty() ||
+      std::any_of(tensors.begin(), tensors.end(), [&](const TensorPlan& tensor) {
+        return CutDim(tensor.shape, shard_).has_value();
+      })) {
+    return "";
+  }
+  return "--dim " + std::to_string(shard_.dim) +
+         ": no tensor has this dimension, so that each rank has all of them whole";
 }
 
 std::string SpecFlags::SeedText(std::uint64_t seed) const {

@@ -57,6 +57,9 @@ class SpecFlags {
   // Load and Resolve; errors name file and line.
   absl::StatusOr<Model> Resolve(const Spec& spec) const;
 
+  // An error about what was loaded, with file and line, and what the flags can do about it.
+  static absl::Status Located(const absl::Status& status, const Spec& spec);
+
   // What --only, --slice and --rank select; empty: everything. Errors: usage, NOT_FOUND, those of
   // ParseSlice.
   absl::StatusOr<std::vector<Selection>> Select(const Model& model) const;
@@ -66,6 +69,9 @@ class SpecFlags {
   bool has_only() const { return !only_.empty(); }
   // Whether a part of the tensors was asked for.
   bool has_part() const { return !slice_.empty() || has_rank_; }
+
+  // What is odd about --dim: that no tensor has it. Empty: nothing.
+  std::string ShardWarning(const Model& model) const;
 
   // "seed 0 (the default)"
   std::string SeedText(std::uint64_t seed) const;

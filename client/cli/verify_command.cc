@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "client/checkpoint_comparison.h"
 #include "client/cli/command.h"
@@ -97,6 +98,8 @@ class VerifyCommand final : public Command {
     }
     std::vector<Finding> findings;
     absl::StatusOr<std::vector<Pair>> pairs = Match(*model, *files, inputs, findings);
+    if (const std::string warning = spec_.ShardWarning(*model); !warning.empty())
+      session.Warn(warning);
     if (!pairs.ok()) return pairs.status();
     if (absl::Status status = Compare(session, *model, *pairs, findings); !status.ok()) {
       return status;
@@ -117,7 +120,7 @@ class VerifyCommand final : public Command {
   absl::StatusOr<std::vector<Pair>> Match(const Model& model,
                                           const std::vector<CheckpointFile>& files,
                                           const std::vector<InputFile>& inputs,
-                                          std::vector<Finding>& findings) const {
+                                          std::vector<Finding>& findings) {
     absl::StatusOr<std::vector<Selection>> chosen = spec_.Select(model);
     if (!chosen.ok()) return chosen.status();
     if (chosen->empty()) {
@@ -131,10 +134,17 @@ class VerifyCommand final : public Command {
       if (!parsed.ok()) return parsed.status();
       slices.push_back(*std::move(parsed));
     }
+    std::set<std::string> skipped;
+    for (const int tensor : model.plan.coverage.skipped)
+      skipped.insert(CanonicalName(model.recipe.tensors[static_cast<std::size_t>(tensor)].name));
     std::map<int, Stored> stored;
     for (std::size_t f = 0; f < files.size(); ++f) {
       for (const SafetensorsTensor& tensor : files[f].header.tensors) {
         const absl::StatusOr<int> index = FindTensor(model.plan, tensor.name, "tensor");
+        if (!index.ok() && skipped.contains(CanonicalName(tensor.name))) {
+          ++num_skipped_;
+          continue;
+        }
         if (!index.ok()) {
           // With --only, the rest of the file is nobody's question.
           if (!spec_.has_only()) findings.push_back({.name = tensor.name, .what = "unexpected"});
@@ -262,13 +272,16 @@ class VerifyCommand final : public Command {
     const std::string compared = WithCommas(pairs.size()) +
                                  (pairs.size() == 1 ? " tensor, " : " tensors, ") +
                                  HumanBytes(static_cast<double>(bytes));
+    const std::string skipped =
+        num_skipped_ == 0 ? "" : "; " + WithCommas(num_skipped_) + " skipped by rules";
     if (findings.empty()) {
-      session.Print(Printable(path_) + ": " + compared + ", bit for bit what the recipe draws\n");
+      session.Print(Printable(path_) + ": " + compared + ", bit for bit what the recipe draws" +
+                    skipped + "\n");
     } else {
       session.Print(TableOf(findings).Text(session.out()));
       session.Print(Printable(path_) + ": " + WithCommas(findings.size()) +
                     (findings.size() == 1 ? " difference" : " differences") + " (" + compared +
-                    " compared)\n");
+                    " compared" + skipped + ")\n");
     }
     session.Note(std::string(Name(model.plan.generator)) + ", " + spec_.SeedText(model.plan.seed) +
                  "\n");
@@ -306,6 +319,7 @@ class VerifyCommand final : public Command {
     json["same"] = findings.empty();
     json["tensors"] = num_tensors;
     json["bytes"] = bytes;
+    json["skipped"] = num_skipped_;
     json["differences"] = nlohmann::ordered_json::array();
     for (const Finding& finding : findings) {
       nlohmann::ordered_json entry = {{"name", finding.name}, {"what", finding.what}};
@@ -327,6 +341,7 @@ class VerifyCommand final : public Command {
   }
 
   std::string path_;
+  std::size_t num_skipped_ = 0;  // stored tensors that rules skip
   SpecFlags spec_{SpecFlags::Takes::kRecipeFlag};
 };
 

@@ -450,12 +450,19 @@ constexpr Field<TensorSpec> kTensorFields[] = {
     {"view", Set<&TensorSpec::view>},
 };
 
+// An empty one would be none, which is said by leaving it out.
+absl::Status SetScale(Context& context, const Value& value, const std::string& path, Rule& rule) {
+  if (value.is_scalar() && value.text().empty())
+    return context.Expected(value, path, "an expression, as in 1/sqrt(2*layers)");
+  return Read(context, value, path, rule.scale);
+}
+
 constexpr Field<Rule> kRuleFields[] = {
     {"name_regex", SetUnlessEmpty<&Rule::name_regex>},
     {"module", SetUnlessEmpty<&Rule::module>},
     {"init", Set<&Rule::init>},
     {"fan", Set<&Rule::fan>},
-    {"scale", Set<&Rule::scale>},
+    {"scale", SetScale},
     {"seed", Set<&Rule::seed>},
     {"skip", Set<&Rule::skip>},
     {"may_be_idle", Set<&Rule::may_be_idle>},

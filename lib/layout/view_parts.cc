@@ -530,6 +530,21 @@ bool HasParts(const View& view) {
   return std::holds_alternative<Concat>(view.kind) || std::holds_alternative<Stack>(view.kind);
 }
 
+const Initializer* InitOfEveryPart(const OptionalView& view) {
+  if (!view.has_value()) return nullptr;
+  const auto of_part = [](const ViewPart& part) {
+    return part.init.has_value() ? &*part.init : InitOfEveryPart(part.view);
+  };
+  if (const auto* transpose = std::get_if<Transpose>(&view->kind))
+    return InitOfEveryPart(transpose->view);
+  if (const auto* stack = std::get_if<Stack>(&view->kind)) return of_part(stack->part);
+  const auto* concat = std::get_if<Concat>(&view->kind);
+  if (concat == nullptr || concat->parts.empty()) return nullptr;
+  const bool all = std::all_of(concat->parts.begin(), concat->parts.end(),
+                               [&](const ViewPart& part) { return of_part(part) != nullptr; });
+  return all ? of_part(concat->parts[0]) : nullptr;
+}
+
 absl::StatusOr<ViewParts> TakeApart(const View& view, const Shape& shape, const std::string& field,
                                     std::int64_t& tiles_left) {
   // Paths are built from the owner of the view on: "tensors[3]" + ".view.concat".

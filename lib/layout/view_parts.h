@@ -55,6 +55,10 @@ bool IsTied(const OptionalView& view);
 // Whether its draws have the names of parts, instead of the tensor's.
 bool HasParts(const View& view);
 
+// The first part's init, if each part states its own, so that none is missing from outside; nullptr
+// otherwise. It leads into the view.
+const Initializer* InitOfEveryPart(const OptionalView& view);
+
 // `shape` is a valid shape. `tiles_left` is what the model may still use of kMaxViewTiles. Errors:
 // INVALID_ARGUMENT below `field`, which ends in "view".
 absl::StatusOr<ViewParts> TakeApart(const View& view, const Shape& shape, const std::string& field,

@@ -57,6 +57,8 @@ class Resolver {
   absl::Status Count(const TensorPlan& tensor, std::size_t i);
   absl::Status CheckSubsequences() const;
   void WarnOfIdleRules();
+  void WarnOfRulesThatNeverWin();
+  std::string WhyAbsent(const std::string& name) const;
 
   const Recipe& given_;
   const Recipe& recipe_;
@@ -117,6 +119,7 @@ absl::Status Resolver::ResolveTensorAt(std::size_t i) {
   tensor.gain = draws->gain;
   tensor.expected = draws->expected;
   tensor.why = std::move(draws->why);
+  if (*spec.seed != recipe_.seed) tensor.why += "; seed " + std::to_string(*spec.seed);
   tensor.notes = std::move(draws->notes);
   tensor.warnings = std::move(draws->warnings);
   tensor.parts = std::move(draws->parts);
@@ -162,6 +165,19 @@ Layout Transposed(const TensorPlan& other, std::span<const std::size_t> axes) {
   return layout;
 }
 
+// Why a tensor of the recipe that was given is not among those that are drawn; empty: there is none
+// of this name.
+std::string Resolver::WhyAbsent(const std::string& name) const {
+  const auto holds = [&](const std::vector<int>& tensors) {
+    return std::any_of(tensors.begin(), tensors.end(), [&](int i) {
+      return CanonicalName(given_.tensors[static_cast<std::size_t>(i)].name) == name;
+    });
+  };
+  if (holds(expansion_.coverage.skipped)) return "is skipped by a rule";
+  if (holds(expansion_.coverage.uncovered)) return "is covered by no rule";
+  return "";
+}
+
 // A tensor that shares another one's elements. REQUIRES: all others are resolved
 absl::Status Resolver::ResolveTieAt(std::size_t i) {
   const TensorSpec& spec = recipe_.tensors[i];
@@ -170,6 +186,9 @@ absl::Status Resolver::ResolveTieAt(std::size_t i) {
   const std::string name = CanonicalName(*parts->tied_to);
   const auto found = index_of_name_.find(name);
   if (found == index_of_name_.end()) {
+    if (const std::string why = WhyAbsent(name); !why.empty())
+      return FieldError(parts->tied_path,
+                        Quote(name) + " " + why + "; allowed: a tensor that is drawn");
     std::vector<std::string_view> candidates;
     for (const TensorSpec& other : recipe_.tensors) candidates.push_back(other.name);
     const std::vector<std::string> nearest = Nearest(name, candidates, 1);
@@ -283,6 +302,20 @@ void Resolver::WarnOfIdleRules() {
   }
 }
 
+// Dead code of a recipe: the order of its rules is not what was meant.
+void Resolver::WarnOfRulesThatNeverWin() {
+  const Coverage& coverage = expansion_.coverage;
+  std::vector<bool> is_explained(given_.rules.size(), false);
+  for (const int rule : coverage.idle_rules) is_explained[static_cast<std::size_t>(rule)] = true;
+  for (const std::optional<int>& rule : coverage.rule_of_tensor) {
+    if (rule.has_value()) is_explained[static_cast<std::size_t>(*rule)] = true;
+  }
+  for (std::size_t k = 0; k < given_.rules.size(); ++k) {
+    if (is_explained[k] || given_.rules[k].may_be_idle) continue;
+    plan_.warnings.push_back(RulePath(k) + " never wins: earlier rules match all that it matches");
+  }
+}
+
 absl::StatusOr<ModelPlan> Resolver::Resolve() {
   plan_.generator = recipe_.generator;
   plan_.seed = recipe_.seed;
@@ -318,6 +351,7 @@ absl::StatusOr<ModelPlan> Resolver::Resolve() {
   if (!finder.ok()) return finder.status();
   plan_.finder = *std::move(finder);
   WarnOfIdleRules();
+  WarnOfRulesThatNeverWin();
   plan_.coverage = std::move(expansion_.coverage);
   plan_.fingerprint = Sha256(CanonicalText(plan_));
   return std::move(plan_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include "lib/base/product.h"
@@ -205,6 +206,20 @@ class DrawsResolver {
     if (!spec_.view.has_value()) Note(ToString(*draw.jax_key));
   }
 
+  // Of parts whose numbers are others than the first one's: the first of each kind.
+  std::string WhyOfOthers(const ViewParts& whole) const {
+    constexpr std::size_t kMostShown = 4;
+    std::vector<std::string_view> told = {plans_[0].why};
+    std::string text;
+    for (std::size_t k = 0; k < whole.draws.size() && told.size() < kMostShown; ++k) {
+      const std::string& why = plans_[whole.draws[k].of].why;
+      if (std::find(told.begin(), told.end(), why) != told.end()) continue;
+      told.push_back(why);
+      text += "; " + Quote(result_.draws[k].name) + ": " + why;
+    }
+    return text;
+  }
+
   void Describe(ViewParts& whole) {
     const PartPlan& first = plans_[0];
     result_.layout_text = whole.text.empty() ? "identity" : std::move(whole.text);
@@ -221,7 +236,7 @@ class DrawsResolver {
       result_.why = first.why;
     } else {
       result_.why = std::to_string(whole.draws.size()) + " parts; the first, " +
-                    Quote(result_.draws[0].name) + ": " + first.why;
+                    Quote(result_.draws[0].name) + ": " + first.why + WhyOfOthers(whole);
       for (std::size_t k = 0; k < std::min(whole.draws.size(), TensorPlan::kMostParts); ++k) {
         result_.parts.push_back(plans_[whole.draws[k].of]);
         result_.parts.back().draw = static_cast<int>(k);

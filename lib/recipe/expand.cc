@@ -80,6 +80,9 @@ absl::StatusOr<TensorSpec> SpecOf(const Recipe& recipe, std::size_t i, const std
   if (!spec.view.has_value()) spec.view = made.view;
   if (!spec.scale.has_value()) spec.scale = made.scale;
   if (!spec.init.has_value() && rule != nullptr) spec.init = rule->init;
+  if (const Initializer* of_parts = InitOfEveryPart(spec.view);
+      of_parts != nullptr && !spec.init.has_value())
+    spec.init = *of_parts;  // no draw uses it: it stands for what the parts say
   if (spec.view.has_value()) {
     const absl::Status status = CheckAgainstView(spec, TensorPath(i));
     if (!status.ok()) return status;
@@ -87,9 +90,10 @@ absl::StatusOr<TensorSpec> SpecOf(const Recipe& recipe, std::size_t i, const std
   if (!IsTied(spec.view)) {
     spec.dtype = spec.dtype.value_or(recipe.default_dtype);
     if (!spec.init.has_value()) {
-      return FieldError(TensorPath(i) + ".init",
-                        "missing, as its rule ties tensors and this one has a view of its own; "
-                        "allowed: an initializer");
+      return FieldError(
+          TensorPath(i) + ".init",
+          "missing, as its rule leaves it to a view and this one has a view of its own; "
+          "allowed: an initializer");
     }
   }
   return spec;
@@ -129,7 +133,7 @@ absl::StatusOr<Expansion> ExpandRecipe(const Recipe& given,
     const auto rule_index = matching->coverage.rule_of_tensor[i];
     const Rule* rule =
         rule_index.has_value() ? &recipe.rules[static_cast<std::size_t>(*rule_index)] : nullptr;
-    if (rule == nullptr && !SpeaksForItself(recipe.tensors[i])) continue;  // uncovered, and allowed
+    if (rule == nullptr && !NeedsNoRule(recipe.tensors[i])) continue;  // uncovered, and allowed
     if (rule != nullptr && rule->skip) continue;
     auto spec = SpecOf(recipe, i, names[i], rule, matching->made[i]);
     if (!spec.ok()) return spec.status();

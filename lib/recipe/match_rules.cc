@@ -82,6 +82,7 @@ class Matcher {
       if (SpeaksForItself(recipe_.tensors[i])) continue;
       const std::optional<int> rule = coverage.rule_of_tensor[i];
       if (!rule.has_value()) {
+        if (NeedsNoRule(recipe_.tensors[i])) continue;
         coverage.uncovered.push_back(static_cast<int>(i));
       } else if (recipe_.rules[static_cast<std::size_t>(*rule)].skip) {
         coverage.skipped.push_back(static_cast<int>(i));
@@ -111,6 +112,10 @@ class Matcher {
 
 bool SpeaksForItself(const TensorSpec& spec) { return spec.init.has_value() || IsTied(spec.view); }
 
+bool NeedsNoRule(const TensorSpec& spec) {
+  return SpeaksForItself(spec) || InitOfEveryPart(spec.view) != nullptr;
+}
+
 absl::StatusOr<Matching> MatchRules(const Recipe& recipe, std::span<const std::string> names,
                                     const std::function<bool()>& cancelled) {
   return Matcher(recipe, names, cancelled).Match();
@@ -134,7 +139,8 @@ absl::Status CheckCoverage(const Recipe& recipe, const Coverage& coverage) {
            Quote(spec.name) +
                (recipe.rules.empty() ? " has no init and there are no rules"
                                      : " has no init and no rule matches it") +
-               (spec.module.empty() ? "" : " (module " + Quote(spec.module) + ")")});
+               (spec.module.empty() ? "" : " (module " + Quote(spec.module) + ")") +
+               "; allowed: an init, a rule that matches, or allow_uncovered"});
     }
   }
   if (!recipe.allow_idle) {

@@ -19,8 +19,10 @@ struct Matching {
   std::vector<RuleMatcher::Made> made;  // per tensor, by the rule that won
 };
 
-// Whether the tensor needs no rule: it has an init of its own, or a view that ties it.
+// Whether the tensor takes no rule: it has an init of its own, or a view that ties it.
 bool SpeaksForItself(const TensorSpec& spec);
+// Whether the tensor needs no rule: as above, or each part of its view has an init of its own.
+bool NeedsNoRule(const TensorSpec& spec);
 
 // `names` are the canonical names of the recipe's tensors. Errors: INVALID_ARGUMENT for a rule that
 // cannot be followed; CANCELLED.

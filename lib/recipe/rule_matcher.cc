@@ -28,7 +28,7 @@ absl::Status CheckRule(const Rule& rule, const std::string& path) {
       return FieldError(path + ".view", why + "; allowed: view" + allowed);
     return absl::OkStatus();
   }
-  if (!rule.init.has_value())
+  if (!rule.init.has_value() && InitOfEveryPart(rule.view) == nullptr)
     return FieldError(path + ".init", "missing; allowed: an initializer, or skip: true");
   return absl::OkStatus();
 }

@@ -161,7 +161,8 @@ class FileTest(harness.TestCase):
         cli(*only, "--slice", "2:4", "-o", part)
         row = len(read(whole)) // 120
         self.assertSameBytes(read(part), read(whole)[2 * row : 4 * row])
-        cli("plan", "article_net", "--only", r"fc1\.weight", "--slice", "2:4")
+        for flags in (("--slice", "2:4"), ("--rank", 0, "--world-size", 2)):
+            self.assertIn("a plan is of whole tensors", cli("plan", "article_net", "--only", r"fc1\.weight", *flags, expect=2).err)
         self.assertIn("--only picks one", cli("model", "article_net", "--slice", "0:1", expect=2).err)
 
     def test_a_recipe_comes_from_stdin(self):

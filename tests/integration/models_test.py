@@ -144,6 +144,11 @@ class PartitionTest(Model):
             with self.subTest(flags):
                 self.assertIn(words, cli("model", self.recipe, *flags, expect=2).err)
 
+    def test_a_dimension_that_no_tensor_has_is_warned_of(self):
+        warning = "--dim 5: no tensor has this dimension"
+        self.assertIn(warning, cli("model", self.recipe, "--rank", 0, "--world-size", 2, "--dim", 5).err)
+        self.assertNotIn("warning", cli("model", self.recipe, "--rank", 0, "--world-size", 2, "--dim", 3).err)
+
 
 # Every tensor of a sharded folder, by the reference reader; the index as transformers reads it.
 REFERENCE_READER = """
@@ -394,6 +399,14 @@ class VerifyTest(Model):
         self.assertEqual(result["tensors"], 5)
         cli("verify", self.whole, "--recipe", recipe, "--only", "mix|holes")
 
+    def test_what_rules_skip_is_ignored_and_counted(self):
+        manifest = self.write("all.yaml", "tensors: [{name: a, shape: [4]}, {name: mask, shape: [4]}]\n")
+        cli("model", manifest, "--init", "ones", "-o", self.path("all.safetensors"))
+        rules = self.write("rules.yaml", "rules: [{name_regex: mask, skip: true}, {name_regex: a, init: ones}]\n")
+        arguments = ("verify", self.path("all.safetensors"), "--recipe", manifest, "--rules", rules)
+        self.assertIn("1 tensor, 16 B, bit for bit what the recipe draws; 1 skipped by rules", cli(*arguments).text)
+        self.assertEqual(json.loads(cli(*arguments, "--json").text)["skipped"], 1)
+
     def test_another_seed_is_another_model(self):
         result = json.loads(cli("verify", self.whole, "--recipe", self.recipe, "--seed", 43, "--json", expect=1).text)
         self.assertEqual(
@@ -458,6 +471,11 @@ class DiffTest(Model):
         self.assertEqual(result.text, "")
         fingerprint = cli("plan", self.recipe, "--fingerprint").text.strip()
         self.assertEqual(result.err, f"the same bits: fingerprint {fingerprint}\n")
+
+    def test_errors_say_which_recipe_they_are_about(self):
+        bad = self.write("bad.yaml", "tensors: [{name: a, shape: [4]}]\n")
+        self.assertIn("the first recipe: ", cli("diff", bad, self.recipe, expect=1).err)
+        self.assertIn("the second recipe: ", cli("diff", self.recipe, bad, expect=1).err)
 
     def test_differences_are_exit_1_and_have_their_reasons(self):
         other = self.write("other.yaml", RECIPE.replace("std=0.02", "std=0.01").replace("name: bias", "name: shift"))
@@ -550,6 +568,45 @@ rules:
         self.assertEqual([one["rule"] for one in report["idleRules"]], [1, 3, 4])
         self.assertEqual(report["uncovered"], ["embed"])
         self.assertEqual(report["overlaps"][0], {"tensor": "h.0.mlp.weight", "rule": 0, "otherRules": [2, 5], "otherRuleCount": 2})
+
+
+    def test_a_rule_that_never_wins_is_warned_of(self):
+        recipe = self.write("dead.yaml", """
+tensors: [{name: a, shape: [4]}, {name: b, shape: [4]}]
+rules:
+  - {name_regex: '.*', init: ones}
+  - {name_regex: 'a', init: zeros}
+  - {name_regex: 'b', skip: true}
+  - {name_regex: 'b', init: zeros, may_be_idle: true}
+""")
+        planned = cli("plan", recipe).text
+        for rule in (1, 2, 3):
+            self.assertRegex(planned, rf"(?m)^ +{rule} .* 0 +earlier rules win everywhere$")
+        for text in (planned, cli("model", recipe).err):
+            self.assertEqual(text.count("warning: rules["), 2)
+            self.assertIn("warning: rules[2] never wins: earlier rules match all that it matches", text)
+
+    def test_an_error_beside_uncovered_tensors_has_its_line_and_their_list(self):
+        recipe = self.write("both.yaml", """
+tensors: [{name: a, shape: [4]}, {name: b, shape: [4]}]
+rules:
+  - {name_regex: 'b', init: "normal(std=-1)"}
+""")
+        refused = cli("plan", recipe, expect=1).err
+        self.assertRegex(refused, r'both\.yaml:2: tensors\[0\]: "a" has no init and no rule matches it; allowed: an init')
+        self.assertRegex(refused, r"both\.yaml:4: rules\[0\]\.init\.normal\.std: -1")
+
+    def test_a_scale_that_a_constant_cannot_mend_has_no_hint_and_an_empty_one_is_refused(self):
+        recipe = "tensors: [{{name: a, shape: [4]}}]\nrules: [{{name_regex: a, init: normal, scale: '{}'}}]\n"
+        self.assertIn("--constant", cli("plan", self.write("name.yaml", recipe.format("x")), expect=1).err)
+        self.assertNotIn("--constant", cli("plan", self.write("root.yaml", recipe.format("sqrt(-1)")), expect=1).err)
+        self.assertIn("empty.yaml:2: rules[0].scale: '' is not an expression",
+                      cli("plan", self.write("empty.yaml", recipe.format("")), expect=1).err)
+
+    def test_a_seed_of_its_own_is_among_the_reasons(self):
+        recipe = self.write("seed.yaml", "tensors: [{name: a, shape: [4]}]\nrules: [{name_regex: a, init: normal, seed: 7}]\n")
+        self.assertIn("; seed 7", cli("plan", recipe).text)
+        self.assertNotIn("; seed", cli("plan", recipe, "--seed", 7).text)
 
 
 class SummaryTest(Model):

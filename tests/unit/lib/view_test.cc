@@ -626,6 +626,21 @@ TEST(ViewPlanTest, ManyPartsAreListedUpToAHandful) {
   EXPECT_THAT(plan.tensors[0].why, HasSubstr("100 parts; the first, \"e.0\": fan_in = 4"));
 }
 
+TEST(ViewPlanTest, PartsThatAllSayTheirInitNeedNoOther) {
+  ViewPart a = PartNamed("a"), b = PartNamed("b");
+  a.init = Normal{};
+  b.init = Uniform{};
+  TensorSpec spec = Viewed({8}, Normal{}, ConcatOf({a, b}));
+  const std::vector<std::byte> expected = WholeOf(spec);
+  spec.init.reset();
+  const ModelPlan plan = MustResolve(spec);
+  EXPECT_EQ(WholeOf(plan), expected);
+  EXPECT_THAT(plan.tensors[0].why, HasSubstr("; \"b\": "));
+  b.init.reset();
+  spec.view = ConcatOf({a, b});
+  EXPECT_THAT(ResolveTensor(spec, 0), IsInvalid("tensor", "has no init"));
+}
+
 TEST(ViewPlanTest, AMixtureExpectsTheMomentsOfAllItsElements) {
   ViewPart wide = PartNamed("wide", 30), narrow = PartNamed("narrow", 10);
   wide.init = Normal{.mean = 1, .std = 2};
