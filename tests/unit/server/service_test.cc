@@ -592,16 +592,5 @@ TEST_F(ObservedTest, RefusalsAreToldToo) {
   EXPECT_TRUE(IsTold({"InitializeTensor RESOURCE_EXHAUSTED", "InitializeTensor UNAVAILABLE"}));
 }
 
-TEST_F(ObservedTest, AReaderGoneDuringTheLastMessageIsNotToldAsWell) {
-  Start();
-  grpc::ClientContext context;
-  // One message, larger than what is sent to a reader that takes nothing.
-  const auto reader = stub_->InitializeTensor(&context, Request(1 << 18));
-  reader->WaitForInitialMetadata();
-  context.TryCancel();
-  reader->Finish();
-  EXPECT_TRUE(IsTold({"InitializeTensor CANCELLED"}));
-}
-
 }  // namespace
 }  // namespace weightinit::server
