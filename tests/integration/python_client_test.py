@@ -468,7 +468,7 @@ class CapabilitiesTest(ServerTest):
             self.assertEqual([parameter.name for parameter in one.parameters], parameters)
             self.assertTrue(one.formula)
         self.assertEqual([wire.tensor_pb2.DType.Name(one) for one in answer.dtypes], list(wire.NUMPY))
-        self.assertEqual(list(answer.views), [])
+        self.assertEqual(list(answer.views), ["concat", "stack", "transpose", "tied_to", "zero_rows"])
         self.assertEqual((answer.threads, answer.chunk_bytes), (1, 128 << 10))
         self.assertTrue(answer.simd_target)
         limits = {one.name: (one.value, one.flag) for one in answer.limits}
