@@ -93,10 +93,12 @@ class Follower {
   }
 
  private:
-  void Add(int tensor, std::optional<Initializer> init, std::size_t k) {
+  void Add(int tensor, const std::optional<Initializer>& init, std::size_t k) {
     last_init_[tensor] = init;
-    result_.recipe.draws.push_back(
-        {names_[static_cast<std::size_t>(tensor)], std::move(init), std::string()});
+    DrawStep step;
+    step.name = names_[static_cast<std::size_t>(tensor)];
+    step.init = init;
+    result_.recipe.draws.push_back(std::move(step));
     result_.origin.push_back(static_cast<int>(k));
   }
 
@@ -111,8 +113,8 @@ class Follower {
     std::vector<ModuleTensor> tensors;
     for (const int member : found->second) {
       const auto i = static_cast<std::size_t>(member);
-      tensors.push_back(
-          {std::string_view(names_[i]).substr(prefix_size), result_.recipe.tensors[i].shape});
+      const std::string_view name = names_[i];
+      tensors.push_back({name.substr(prefix_size), result_.recipe.tensors[i].shape});
     }
     auto steps = ConstructModule(*type, tensors, field);
     if (!steps.ok()) return steps.status();
