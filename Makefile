@@ -62,12 +62,13 @@ sanitize: ## Run the tests with AddressSanitizer and UBSan, then with ThreadSani
 
 # What other tests compare (numbers with peers, files of an installation) is the same in every build. Kernels have no threads.
 sanitize-asan: SUBSET = --label-exclude 'slow|no-asan|parity|install|architecture|statistics'
+sanitize-asan-short: SUBSET = --label-exclude 'slow|no-asan|parity|install|architecture|statistics' --exclude-regex 'integration\.(continued|models|resume)'
 sanitize-tsan: SUBSET = --label-exclude 'slow|no-tsan' --label-regex 'threads|unit|integration'
 sanitize-tsan-short: SUBSET = --label-exclude 'slow|no-tsan' --label-regex threads
 sanitize-tsan-short: TARGETS = threads_tests
 
-.PHONY: sanitize-asan sanitize-tsan sanitize-tsan-short
-sanitize-asan sanitize-tsan sanitize-tsan-short: sanitize-%: install-build install-test .venv/ready
+.PHONY: sanitize-asan sanitize-asan-short sanitize-tsan sanitize-tsan-short
+sanitize-asan sanitize-asan-short sanitize-tsan sanitize-tsan-short: sanitize-%: install-build install-test .venv/ready
 	@$(MAKE) build PRESET=$(*:-short=) TARGETS=$(TARGETS)
 	@$(call CTEST,$(*:-short=)) $(SUBSET)
 

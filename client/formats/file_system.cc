@@ -8,6 +8,11 @@
 
 namespace weightinit::client {
 
+FileSystem& FileSystem::Real() {
+  static FileSystem real;
+  return real;
+}
+
 int FileSystem::Open(const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); }
 int FileSystem::OpenAt(int directory, const char* name, int flags, mode_t mode) {
   return ::openat(directory, name, flags, mode);

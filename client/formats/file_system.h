@@ -14,6 +14,9 @@ namespace weightinit::client {
 // Every method as the system call of its name: −1 and errno on failure.
 class FileSystem {
  public:
+  // The one that is meant where none is given. Has no state.
+  static FileSystem& Real();
+
   virtual ~FileSystem() = default;
   virtual int Open(const char* path, int flags, mode_t mode);
   virtual int OpenAt(int directory, const char* name, int flags, mode_t mode);

@@ -9,11 +9,6 @@
 namespace weightinit::client {
 namespace {
 
-FileSystem* RealFileSystem() {
-  static FileSystem real;  // stateless
-  return &real;
-}
-
 std::string RandomSuffix() {
   static constexpr char kHex[] = "0123456789abcdef";
   std::random_device random;
@@ -27,7 +22,7 @@ std::string RandomSuffix() {
 absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::Create(const std::string& path,
                                                                FileSystem* file_system) {
   std::unique_ptr<OutputFile> file(
-      new OutputFile(path, file_system == nullptr ? RealFileSystem() : file_system));
+      new OutputFile(path, file_system == nullptr ? &FileSystem::Real() : file_system));
   if (absl::Status status = file->Open(); !status.ok()) return status;
   return file;
 }

@@ -19,11 +19,6 @@ namespace {
 // What we know of files lies on their names alone; through a link nothing is followed.
 constexpr int kOpenFlags = O_NOFOLLOW | O_CLOEXEC;
 
-FileSystem* RealFileSystem() {
-  static FileSystem real;  // stateless
-  return &real;
-}
-
 bool IsOutOfSpace(int error) { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
 
 }  // namespace
@@ -33,8 +28,8 @@ absl::StatusOr<std::unique_ptr<StagedOutput>> StagedOutput::Open(StagedSpec spec
   while (spec.is_directory && spec.target.size() > 1 && spec.target.ends_with('/')) {
     spec.target.pop_back();
   }
-  std::unique_ptr<StagedOutput> output(
-      new StagedOutput(std::move(spec), file_system == nullptr ? RealFileSystem() : file_system));
+  std::unique_ptr<StagedOutput> output(new StagedOutput(
+      std::move(spec), file_system == nullptr ? &FileSystem::Real() : file_system));
   if (absl::Status status = output->Begin(); !status.ok()) return status;
   return output;
 }

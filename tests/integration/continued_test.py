@@ -147,10 +147,10 @@ class ResumeTest(harness.TestCase):
 
     def test_raw_bytes_of_other_tensors_start_over_though_they_are_as_many(self):
         target = self.path("m.bin")
-        self.broken("--only", "t[4]|t0", target=target)
-        result = cli(*self.command(target, "--only", "t[4]|t2"))
+        self.broken("--only", "t[0-9]", target=target)
+        result = cli(*self.command(target, "--only", "t[1-9]|t10"))
         self.assertIn("starting over", result.err)
-        self.assertEqual(hashlib.sha256(cli("model", self.recipe, "--only", "t[4]|t2", "-o", "-").out).hexdigest(), sha256(target))
+        self.assertEqual(hashlib.sha256(cli("model", self.recipe, "--only", "t[1-9]|t10", "-o", "-").out).hexdigest(), sha256(target))
 
     def test_two_runs_never_write_one_file(self):
         client = start_cli(*self.command())
