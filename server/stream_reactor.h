@@ -88,12 +88,14 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
         .reset();  // lets go of the message's memory; no one else touches it until the next write
     if (!ok) cancelled_.store(true);
     Step([](State& state) { state.is_writing = false; });
+    HandOver(this);  // to OnDone, which waits for this to return
   }
 
   void OnCancel() override {
     TakeOver(this);
     cancelled_.store(true);
     Step([](State&) {});
+    HandOver(this);
   }
 
   void OnDone() override {

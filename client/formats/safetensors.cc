@@ -16,7 +16,7 @@
 namespace weightinit::client {
 namespace {
 
-constexpr std::string_view kMetadata = "__metadata__";
+constexpr std::string_view kMetadataName = "__metadata__";
 constexpr std::int64_t kLengthBytes = 8;
 
 struct FormatDType {
@@ -211,9 +211,9 @@ absl::StatusOr<SafetensorsLayout> LayOutSafetensors(
     std::set<std::string_view> names;
     for (const std::size_t index : order) {
       const SafetensorsEntry& entry = entries[index];
-      if (entry.name == kMetadata || !names.insert(entry.name).second) {
+      if (entry.name == kMetadataName || !names.insert(entry.name).second) {
         return absl::InvalidArgumentError("a safetensors file cannot hold " +
-                                          std::string(entry.name == kMetadata ? "a" : "two") +
+                                          std::string(entry.name == kMetadataName ? "a" : "two") +
                                           " tensor named '" + entry.name + "'");
       }
       const std::optional<std::int64_t> bytes = NumBytes(entry.shape, FindDType(entry.dtype)->bits);
