@@ -127,11 +127,22 @@ class VanishingReaderTest(StreamsTest):
         server = self.server("--max-streams=8")
         for _ in range(3):
             channel = wire.channel(server.address)
-            streams = [wire.stub(channel).InitializeTensor(endless(f"w{i}"), timeout=120) for i in range(8)]
-            for stream in streams:
-                next(stream)
+            streams = []
+            # One slot after the other comes free, of those whose connection ended before.
+            wait_until(lambda: self.opens(channel, streams) and len(streams) == 8, "all slots are free")
             channel.close()
             self.wait_for_a_slot(server)
+
+    def opens(self, channel, streams):
+        """Whether one more stream was taken; it is then one of `streams`."""
+        stream = wire.stub(channel).InitializeTensor(endless(f"w{len(streams)}"), timeout=120)
+        try:
+            next(stream)
+        except grpc.RpcError as error:
+            self.assertEqual(error.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+            return False
+        streams.append(stream)
+        return True
 
 
 class ManyCancelledTest(StreamsTest):
