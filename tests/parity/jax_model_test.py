@@ -10,7 +10,7 @@ import random
 import unittest
 
 from jax_threefry_test import LAYOUTS, NORMAL_ULPS, ulps
-from probe import Probe, need
+from probe import ProbeTest, need
 
 jax = need("jax")
 import numpy as np  # noqa: E402  (after `need`, which skips)
@@ -54,15 +54,7 @@ def random_tensor(rng, key, number):
     return kind, np.asarray(initializer(jax.random.fold_in(key, number), shape)), spec
 
 
-class JaxModelTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.probe = Probe()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.probe.close()
-
+class JaxModelTest(ProbeTest):
     def values_of(self, recipe, like):
         _, data = self.probe.ask(want="model", recipe=recipe)
         for values in like:

@@ -7,7 +7,7 @@ import collections
 import random
 import unittest
 
-from probe import Probe, need
+from probe import ProbeTest, need
 
 jax = need("jax")
 import jax.numpy as jnp  # noqa: E402  (after `need`, which skips)
@@ -23,15 +23,7 @@ def ulps(a, b):
     return np.abs(ordinals[0] - ordinals[1])
 
 
-class JaxThreefryTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.probe = Probe()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.probe.close()
-
+class JaxThreefryTest(ProbeTest):
     def ask(self, dtype, **question):
         return np.frombuffer(self.probe.ask(**question)[1], dtype=dtype)
 

@@ -1,6 +1,6 @@
 """What the parity tests share: the library's answers, and what is needed to compare them.
 
-WEIGHTINIT_PROBE names the program plan_probe. A package that a test needs is looked for with `need`: with CI=true in
+WEIGHTINIT_PROBE names the program, plan_probe or another of its kind. A package that a test needs is looked for with `need`: with CI=true in
 the environment its absence fails the test, otherwise the test is skipped, loudly (exit code 77, which ctest knows).
 """
 import importlib
@@ -64,7 +64,7 @@ class Probe:
         self._process.stdin.close()
         self._process.stdout.close()
         if self._process.wait() != 0:
-            raise RuntimeError("plan_probe failed")
+            raise RuntimeError("the probe failed")
 
 
 class ProbeTest(unittest.TestCase):

@@ -9,7 +9,7 @@ import os
 import random
 import unittest
 
-from probe import Probe, need
+from probe import ProbeTest, need
 
 torch = need("torch")
 init = torch.nn.init
@@ -47,15 +47,7 @@ def take(step):
     return bytes_of(tensor)
 
 
-class TorchCpuTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.probe = Probe()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.probe.close()
-
+class TorchCpuTest(ProbeTest):
     def assert_equal_to_torch(self, steps, seed=None, state=None, case=""):
         """Both take the steps; `seed` for torch may be negative."""
         question = {"variant": VARIANT, "version": "1.13", "steps": steps}

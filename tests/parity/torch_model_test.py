@@ -10,7 +10,7 @@ import os
 import random
 import unittest
 
-from probe import Probe, need
+from probe import ProbeTest, need
 
 torch = need("torch")
 nn, init = torch.nn, torch.nn.init
@@ -75,15 +75,7 @@ def reinitialize(rng, tensor):
     return {name: numbers}
 
 
-class TorchModelTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.probe = Probe()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.probe.close()
-
+class TorchModelTest(ProbeTest):
     def test_random_models(self):
         rng = random.Random(20231117)
         tensors = 0
