@@ -1,7 +1,8 @@
 """What the parity tests share: the library's answers, and what is needed to compare them.
 
-WEIGHTINIT_PROBE names the program, plan_probe or another of its kind. A package that a test needs is looked for with `need`: with CI=true in
-the environment its absence fails the test, otherwise the test is skipped, loudly (exit code 77, which ctest knows).
+WEIGHTINIT_PROBE names the program, plan_probe or another of its kind. A package that a test needs is looked for with
+`need`: with CI=true in the environment its absence fails the test, otherwise the test is skipped, loudly (exit code 77,
+which ctest knows).
 """
 import importlib
 import json
