@@ -117,10 +117,39 @@ test-aarch64: install-build ## Build the library for 64-bit ARM and run its test
 	@$(MAKE) build PRESET=aarch64
 	@$(call CTEST,aarch64) --label-exclude 'slow|parity|install|architecture|statistics'
 
+# Deploy ------------------------------------------------------------------------------------------
+
+# podman without systemd and without rights to raise limits works with this; elsewhere, CONTAINERS_CONF= takes the machine's own.
+export CONTAINERS_CONF ?= $(CURDIR)/tests/deploy/containers.conf
+IMAGE ?= weightinit:dev
+HELM_TOOLS = build/go/bin/helm build/go/bin/kubectl-validate
+
+.PHONY: image
+image: install-image ## Build the container image (IMAGE=weightinit:dev) with podman
+	@podman build --network host --format docker --file deploy/docker/Dockerfile --tag $(IMAGE) \
+	  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) .
+
+.PHONY: deploy-test image-test helm-test systemd-test
+deploy-test: helm-test systemd-test image-test ## Try all of deploy/: the image, the Helm chart, the systemd unit
+
+image-test: image ## Build the image and try it: size, contents, confinement, health, streaming, SIGTERM
+	@tests/deploy/image_test.sh $(IMAGE)
+
+helm-test: $(HELM_TOOLS) ## Render the Helm chart and hold every object against Kubernetes' schemas (needs go)
+	@PATH=$(CURDIR)/build/go/bin:$$PATH tests/deploy/helm_test.sh
+
+systemd-test: ## Check the systemd unit and how much it may do
+	@tests/deploy/systemd_test.sh
+
+build/go/bin/helm: MODULE = helm.sh/helm/v3/cmd/helm@v3.19.5
+build/go/bin/kubectl-validate: MODULE = sigs.k8s.io/kubectl-validate@v0.0.4
+$(HELM_TOOLS):
+	GOBIN=$(CURDIR)/build/go/bin go install $(MODULE)
+
 # Packages ----------------------------------------------------------------------------------------
 
-.PHONY: install-build install-test install-python install-lint install-bench install-dieharder
-install-build install-test install-python install-lint install-bench install-dieharder: install-%:
+.PHONY: install-build install-test install-python install-lint install-bench install-dieharder install-image
+install-build install-test install-python install-lint install-bench install-dieharder install-image: install-%:
 	@scripts/install_packages.sh $*
 install-lint: node_modules/.package-lock.json
 
