@@ -129,8 +129,8 @@ image: install-image ## Build the container image (IMAGE=weightinit:dev) with po
 	@podman build --network host --format docker --file deploy/docker/Dockerfile --tag $(IMAGE) \
 	  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) .
 
-.PHONY: deploy-test image-test helm-test systemd-test
-deploy-test: helm-test systemd-test image-test ## Try all of deploy/: the image, the Helm chart, the systemd unit
+.PHONY: deploy-test image-test helm-test compose-test systemd-test
+deploy-test: compose-test systemd-test helm-test image-test ## Try what deploy/ ships: the four below
 
 image-test: image ## Build the image and try it: size, contents, confinement, health, streaming, SIGTERM
 	@tests/deploy/image_test.sh $(IMAGE)
@@ -138,8 +138,11 @@ image-test: image ## Build the image and try it: size, contents, confinement, he
 helm-test: $(HELM_TOOLS) ## Render the Helm chart and hold every object against Kubernetes' schemas (needs go)
 	@PATH=$(CURDIR)/build/go/bin:$$PATH tests/deploy/helm_test.sh
 
-systemd-test: ## Check the systemd unit and how much it may do
-	@tests/deploy/systemd_test.sh
+compose-test: ## Read compose.yaml as Docker Compose does (needs go)
+	@go run github.com/compose-spec/compose-go/v2/cmd@v2.9.0 deploy/compose.yaml >/dev/null
+
+systemd-test: image ## Check the systemd unit, and run it under a systemd in a container
+	@tests/deploy/systemd_test.sh $(IMAGE)
 
 build/go/bin/helm: MODULE = helm.sh/helm/v3/cmd/helm@v3.19.5
 build/go/bin/kubectl-validate: MODULE = sigs.k8s.io/kubectl-validate@v0.0.4

@@ -6,7 +6,8 @@
 set -euo pipefail
 image=$1
 container=weightinit-image-test-$$
-trap 'podman rm --force --time 0 "$container" >/dev/null 2>&1 || true' EXIT
+directory=$(mktemp -d)
+trap 'podman rm --force --time 0 "$container" >/dev/null 2>&1 || true; rm -rf "$directory"' EXIT
 
 fail() {
   echo "image_test: $*" >&2
@@ -20,7 +21,7 @@ check() {
 }
 of_image() { podman image inspect --format "$1" "$image"; }
 # The program, in a container of its own.
-weightinit() { podman run --rm --read-only --network host --entrypoint /usr/bin/weightinit "$image" "$@"; }
+weightinit() { podman run --rm --no-healthcheck --read-only --network host --entrypoint /usr/bin/weightinit "$image" "$@"; }
 
 bytes=$(of_image '{{.Size}}')
 ((bytes <= 40000000)) || fail "$bytes bytes are more than 40 MB"
@@ -54,8 +55,10 @@ check "writing to its root" "$(grep -o 'Read-only file system' <<<"$refusal" | h
 check "resnet50, streamed" "$(weightinit model resnet50 --quiet -o - --server "$server" | sha256sum)" "$(weightinit model resnet50 --quiet -o - | sha256sum)"
 
 # An endless stream does not keep it from ending before it is killed.
-weightinit tensor --shape 1048576,1048576 --init normal --quiet -o - --server "$server" --retry-for 0 >/dev/null 2>&1 &
-podman exec "$container" /usr/bin/weightinit status --wait 10 --server 127.0.0.1:50051 >/dev/null
+weightinit tensor --shape 1048576,1048576 --init normal --quiet -o - --server "$server" --retry-for 0 2>/dev/null |
+  { head -c 1000000 >/dev/null && touch "$directory/flows" && cat >/dev/null; } &
+timeout 60 sh -c "until [ -e '$directory/flows' ]; do sleep 0.1; done" || fail "the endless stream does not begin"
 podman stop --time 20 "$container" >/dev/null
+check "streams at SIGTERM" "$(podman logs "$container" 2>&1 | grep -o 'streams=[0-9]*' | head -n 1)" streams=1
 check "exit code after SIGTERM" "$(podman inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}}' "$container")" "0 false"
 wait

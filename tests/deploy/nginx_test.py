@@ -161,9 +161,9 @@ class NginxTest(harness.TestCase):
     def test_a_model_comes_through_over_several_connections(self):
         self.front()
         self.assertIn("serving", self.client("status").text)
-        cli("model", "resnet50", "-o", self.path("here"), "--format", "safetensors", "--quiet")
-        self.client("model", "resnet50", "-o", self.path("there"), "--format", "safetensors", "--quiet", "--connections", "4")
-        self.assertSameBytes(read(self.path("here")), read(self.path("there")))
+        cli("model", "resnet50", "-o", self.path("here.safetensors"), "--quiet")
+        self.client("model", "resnet50", "-o", self.path("there.safetensors"), "--quiet", "--connections", "4")
+        self.assertSameBytes(read(self.path("here.safetensors")), read(self.path("there.safetensors")))
 
     def test_of_two_servers_one_is_gone(self):
         self.front()
