@@ -22,7 +22,7 @@ kubectl-validate --local-crds tests/deploy/crds "$rendered"
 
 kinds() { grep -h '^kind:' "$rendered/$1.yaml" | sort | uniq -c | awk '{print $3 "×" $1}' | xargs; }
 [[ $(kinds defaults) == "ConfigMap×1 Deployment×1 Pod×1 PodDisruptionBudget×1 Service×2" ]] || fail "defaults: $(kinds defaults)"
-[[ $(kinds everything) == "ConfigMap×1 Deployment×1 HorizontalPodAutoscaler×1 NetworkPolicy×1 Pod×1 PodDisruptionBudget×1 Service×2 ServiceMonitor×1" ]] ||
+[[ $(kinds everything) == "ConfigMap×1 Deployment×1 HorizontalPodAutoscaler×1 NetworkPolicy×1 PodDisruptionBudget×1 Service×2 ServiceMonitor×1" ]] ||
   fail "everything: $(kinds everything)"
 grep -q 'replicas:' "$rendered/everything.yaml" && fail "the autoscaler and the chart both set replicas"
 
@@ -33,7 +33,8 @@ refuses() {
 }
 refuses replica=3 replica
 refuses replicas=two replicas
-refuses config.listen=0.0.0.0:1 config
+refuses config.listen=0.0.0.0:1 listen
+refuses config.tls-cert=/mine tls-cert
 refuses 'image.pullPolicy=Sometimes' pullPolicy
 refuses 'config.max-streams.a=1' max-streams
 

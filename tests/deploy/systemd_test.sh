@@ -39,7 +39,7 @@ for server in 127.0.0.1:50051 unix:/run/weightinit/server.sock; do
   [[ $(in_it weightinit digest --quiet article_net --server "$server") == "$(in_it weightinit digest --quiet article_net)" ]] || fail "digests differ"
 done
 pid=$(in_it systemctl show --property MainPID --value weightinit)
-confined=$(in_it awk '/^(Uid|CapEff|NoNewPrivs|Seccomp):/ {print $2}' "/proc/$pid/status" | xargs)
+confined=$(in_it grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' "/proc/$pid/status" | awk '{print $2}' | xargs)
 # The users that DynamicUser= takes begin with 61184.
 [[ $confined =~ ^6[1-5][0-9]{3}\ 0000000000000000\ 1\ 2$ ]] || fail "not confined: $confined"
 in_it systemctl stop weightinit
