@@ -129,14 +129,17 @@ image: install-image ## Build the container image (IMAGE=weightinit:dev) with po
 	@podman build --network host --format docker --file deploy/docker/Dockerfile --tag $(IMAGE) \
 	  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) .
 
-.PHONY: deploy-test image-test helm-test compose-test systemd-test
-deploy-test: compose-test systemd-test helm-test image-test ## Try what deploy/ ships: the four below
+.PHONY: deploy-test image-test helm-test kube-test compose-test systemd-test
+deploy-test: compose-test helm-test image-test kube-test systemd-test ## Try what deploy/ ships: the five below
 
 image-test: image ## Build the image and try it: size, contents, confinement, health, streaming, SIGTERM
 	@tests/deploy/image_test.sh $(IMAGE)
 
 helm-test: $(HELM_TOOLS) ## Render the Helm chart and hold every object against Kubernetes' schemas (needs go)
 	@PATH=$(CURDIR)/build/go/bin:$$PATH tests/deploy/helm_test.sh
+
+kube-test: image build/go/bin/helm ## Run the chart's Deployment with podman
+	@PATH=$(CURDIR)/build/go/bin:$$PATH tests/deploy/kube_test.sh $(IMAGE)
 
 compose-test: ## Read compose.yaml as Docker Compose does (needs go)
 	@go run github.com/compose-spec/compose-go/v2/cmd@v2.9.0 deploy/compose.yaml >/dev/null

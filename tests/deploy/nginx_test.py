@@ -183,14 +183,14 @@ class NginxTest(harness.TestCase):
 
     def test_a_request_that_is_too_large(self):
         self.front()
-        plan = f"/{wire.SERVICE}/GetCapabilities"
-        self.assertEqual(self.failure(plan, bytes(33 * MIB)), grpc.StatusCode.RESOURCE_EXHAUSTED)
+        method = f"/{wire.SERVICE}/GetCapabilities"
+        self.assertEqual(self.failure(method, bytes(33 * MIB)), grpc.StatusCode.RESOURCE_EXHAUSTED)
 
     def test_an_address_that_asks_too_often_is_told_when_to_come_back(self):
         self.front(("rate=100r/s", "rate=2r/s"), ("burst=200 delay=100", "burst=2 nodelay"))
-        check = "/grpc.health.v1.Health/Check"
+        method = f"/{wire.SERVICE}/GetCapabilities"
         with RawClient("127.0.0.9") as greedy:
-            greedy.socket.sendall(b"".join(greedy.call(stream, check, b"") for stream in range(1, 20, 2)))
+            greedy.socket.sendall(b"".join(greedy.call(stream, method, b"") for stream in range(1, 20, 2)))
             answers = {}
             for kind, stream, payload in greedy.frames():
                 if kind == greedy.HEADERS and stream not in answers:
