@@ -21,7 +21,7 @@ check() {
 }
 of_image() { podman image inspect --format "$1" "$image"; }
 # The program, in a container of its own.
-weightinit() { podman run --rm --no-healthcheck --read-only --network host --entrypoint /usr/bin/weightinit "$image" "$@"; }
+weightinit() { podman run --rm --no-healthcheck --log-driver none --read-only --network host --entrypoint /usr/bin/weightinit "$image" "$@"; }
 
 bytes=$(of_image '{{.Size}}')
 ((bytes <= 40000000)) || fail "$bytes bytes are more than 40 MB"
@@ -37,8 +37,8 @@ packages=$(grep '^var/lib/dpkg/status.d/' <<<"$files" | sed 's#.*/##')
 check licences "$(sed -n 's#^usr/share/doc/\(.*\)/copyright$#\1#p' <<<"$files" | sort | xargs)" "$(sort <<<"$packages" | xargs)"
 grep -qx libc6 <<<"$packages" || fail "no record of libc6 among: $packages"
 
-podman run --detach --name "$container" --publish 127.0.0.1::50051 --read-only --cap-drop all --security-opt no-new-privileges \
-  --memory 512m --cpus 1 --pids-limit 128 "$image" --listen 0.0.0.0:50051 --drain-delay 1s --shutdown-grace 3s >/dev/null
+podman run --detach --name "$container" --publish 127.0.0.1::50051 --publish 127.0.0.1::9464 --read-only --cap-drop all --security-opt no-new-privileges \
+  --memory 512m --cpus 1 --pids-limit 128 "$image" --listen 0.0.0.0:50051 --insecure --metrics-listen 0.0.0.0:9464 --drain-delay 1s --shutdown-grace 3s >/dev/null
 server=$(podman port "$container" 50051)
 weightinit status --wait 60 --server "$server" >/dev/null || fail "it does not serve"
 status=/proc/$(podman inspect --format '{{.State.Pid}}' "$container")/status
@@ -49,14 +49,15 @@ check "no new privileges" "$(of_process NoNewPrivs)" 1
 check "system calls are filtered" "$(of_process Seccomp)" 2
 check "threads for one processor" "$(podman logs "$container" 2>&1 | grep -o '([0-9]* threads\?,')" "(1 thread,"
 check health "$(podman healthcheck run "$container" && echo healthy)" healthy
+check metrics "$(curl --silent --fail "http://$(podman port "$container" 9464)/metrics" | grep '^weightinit_serving ')" "weightinit_serving 1"
 refusal=$(podman exec "$container" /usr/bin/weightinit tensor --shape 1 --init ones -o /w.npy 2>&1) && fail "its root can be written"
 check "writing to its root" "$(grep -o 'Read-only file system' <<<"$refusal" | head -n 1)" "Read-only file system"
 
 check "resnet50, streamed" "$(weightinit model resnet50 --quiet -o - --server "$server" | sha256sum)" "$(weightinit model resnet50 --quiet -o - | sha256sum)"
 
 # An endless stream does not keep it from ending before it is killed.
-weightinit tensor --shape 1048576,1048576 --init normal --quiet -o - --server "$server" --retry-for 0 2>/dev/null |
-  { head -c 1000000 >/dev/null && touch "$directory/flows" && cat >/dev/null; } &
+weightinit tensor --shape 1048576,65536 --init normal --quiet -o - --server "$server" --retry-for 0 2>/dev/null |
+  { [[ $(head -c 1000000 | wc -c) == 1000000 ]] && touch "$directory/flows" && cat >/dev/null; } &
 timeout 60 sh -c "until [ -e '$directory/flows' ]; do sleep 0.1; done" || fail "the endless stream does not begin"
 podman stop --time 20 "$container" >/dev/null
 check "streams at SIGTERM" "$(podman logs "$container" 2>&1 | grep -o 'streams=[0-9]*' | head -n 1)" streams=1

@@ -14,7 +14,7 @@ fail() {
   podman logs run-weightinit-pod-0-server >&2 || true
   exit 1
 }
-weightinit() { podman run --rm --no-healthcheck --read-only --network podman-default-kube-network --entrypoint /usr/bin/weightinit "$image" "$@"; }
+weightinit() { podman run --rm --no-healthcheck --log-driver none --read-only --network podman-default-kube-network --entrypoint /usr/bin/weightinit "$image" "$@"; }
 
 helm template run deploy/helm/weightinit --set "image.repository=${image%:*},image.tag=${image##*:},image.pullPolicy=Never,replicas=1" \
   --show-only templates/configmap.yaml --show-only templates/deployment.yaml >"$objects"
