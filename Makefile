@@ -124,7 +124,10 @@ export CONTAINERS_CONF ?= $(CURDIR)/tests/deploy/containers.conf
 IMAGE ?= weightinit:dev
 HELM_TOOLS = build/go/bin/helm build/go/bin/kubectl-validate
 
-.PHONY: image
+.PHONY: image image-base
+image-base: install-image ## Make its base image from Debian's packages, where no registry is reached
+	@tests/deploy/base_image.sh
+
 image: install-image ## Build the container image (IMAGE=weightinit:dev) with podman
 	@podman build --network host --format docker --file deploy/docker/Dockerfile --tag $(IMAGE) \
 	  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) .

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes debian:bookworm-slim from Debian's packages, unless podman has it: for machines that reach no image registry. As root.
+# Makes debian:bookworm-slim from Debian's packages, unless podman has it. As root.
 set -euo pipefail
 podman image exists debian:bookworm-slim && exit
 

@@ -1,5 +1,5 @@
 {{- define "weightinit.name" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-{{ .Chart.Name }}{{ end | trunc 53 | trimSuffix "-" }}
+{{ ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) | trunc 53 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "weightinit.selector" -}}
