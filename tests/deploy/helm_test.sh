@@ -7,18 +7,19 @@ chart=deploy/helm/weightinit
 rendered=$(mktemp -d)
 trap 'rm -rf "$rendered"' EXIT
 everything=tests/deploy/everything.yaml
+kubernetes=(--kube-version 1.30.0)  # the newest that kubectl-validate has schemas of
 
 fail() {
   echo "helm_test: $*" >&2
   exit 1
 }
 
-helm lint --strict --quiet "$chart"
-helm lint --strict --quiet "$chart" --values "$everything"
-helm template run "$chart" --namespace weights >"$rendered/defaults.yaml"
-helm template run "$chart" --namespace weights --values "$everything" >"$rendered/everything.yaml"
+helm lint --strict --quiet "${kubernetes[@]}" "$chart"
+helm lint --strict --quiet "${kubernetes[@]}" "$chart" --values "$everything"
+helm template run "${kubernetes[@]}" "$chart" --namespace weights >"$rendered/defaults.yaml"
+helm template run "${kubernetes[@]}" "$chart" --namespace weights --values "$everything" >"$rendered/everything.yaml"
 cp deploy/kubernetes/*.yaml "$rendered"
-kubectl-validate --local-crds tests/deploy/crds "$rendered"
+kubectl-validate --version 1.30 --local-crds tests/deploy/crds "$rendered"
 
 kinds() { grep -h '^kind:' "$rendered/$1.yaml" | sort | uniq -c | awk '{print $3 "×" $1}' | xargs; }
 [[ $(kinds defaults) == "ConfigMap×1 Deployment×1 Pod×1 PodDisruptionBudget×1 Service×2" ]] || fail "defaults: $(kinds defaults)"
@@ -28,7 +29,7 @@ grep -q 'replicas:' "$rendered/everything.yaml" && fail "the autoscaler and the 
 
 # refuses SETTING WHERE
 refuses() {
-  helm template run "$chart" --set "$1" >"$rendered/refused" 2>&1 && fail "$1 is not refused"
+  helm template run "${kubernetes[@]}" "$chart" --set "$1" >"$rendered/refused" 2>&1 && fail "$1 is not refused"
   grep -q "$2" "$rendered/refused" || fail "$1: $(cat "$rendered/refused")"
 }
 refuses replica=3 replica

@@ -16,7 +16,7 @@ fail() {
 }
 weightinit() { podman run --rm --no-healthcheck --log-driver none --read-only --network podman-default-kube-network --entrypoint /usr/bin/weightinit "$image" "$@"; }
 
-helm template run deploy/helm/weightinit --set "image.repository=${image%:*},image.tag=${image##*:},image.pullPolicy=Never,replicas=1" \
+helm template run deploy/helm/weightinit --kube-version 1.30.0 --set "image.repository=${image%:*},image.tag=${image##*:},image.pullPolicy=Never,replicas=1" \
   --show-only templates/configmap.yaml --show-only templates/deployment.yaml >"$objects"
 podman play kube "$objects" >/dev/null
 address=$(podman pod inspect --format '{{.InfraContainerID}}' run-weightinit-pod-0 |
