@@ -125,7 +125,7 @@ class Flags {
            options.chunks_ahead, 1, 64);
     Bytes("--cache-bytes",
           "Matrices kept for further chunks and slices of orthogonal, delta_orthogonal and sparse "
-          "tensors. One that is larger is made again for every chunk; so are all with 0",
+          "tensors, and besides the last one that is larger; 0: none, each chunk makes its own",
           "Resources", options.cache_bytes, 0);
     Bytes("--recipe-cache-bytes", "Resolved recipes kept for requests by fingerprint; 0: none",
           "Resources", options.recipe_cache_bytes, 0);
