@@ -42,8 +42,9 @@ std::optional<std::chrono::milliseconds> DelayAfter(const absl::Status& status, 
 std::chrono::steady_clock::time_point EndOf(std::chrono::milliseconds delay,
                                             const Deadline& deadline);
 
-// Waits. False if it was stopped before.
-bool Sleep(std::chrono::milliseconds delay, const Deadline& deadline, const std::stop_token& stop);
+// Waits for the delay, or until a lost connection stands again. False if it was stopped before.
+bool WaitToRetry(grpc::Channel& channel, std::chrono::milliseconds delay, const Deadline& deadline,
+                 const std::stop_token& stop);
 
 }  // namespace weightinit::client
 
