@@ -1,4 +1,4 @@
-# What can be done here: `make help`. Two variables: PRESET (release, debug, asan, tsan, aarch64), JOBS.
+# What can be done here: `make help`. Variables: PRESET (release, debug, asan, tsan, aarch64), JOBS, CMAKE_FLAGS.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -24,7 +24,7 @@ demo: install-build ## Install what is missing, build, and stream a ResNet-50 fr
 
 .PHONY: build
 build: ## Build into build/$(PRESET)/bin
-	@cmake --preset $(PRESET) --log-level=WARNING >/dev/null
+	@cmake --preset $(PRESET) $(CMAKE_FLAGS) --log-level=WARNING >/dev/null
 	@cmake --build --preset $(PRESET) --parallel $(JOBS) $(addprefix --target ,$(TARGETS))
 
 .PHONY: clean
