@@ -332,6 +332,29 @@ TEST(RulesTest, AnIdleRuleSaysWhatItNearlyMatches) {
   EXPECT_THAT(plan.warnings[0], HasSubstr("rules[1] matches no tensor: nearest names"));
 }
 
+TEST(RulesTest, NearNamesOfUsualMistakes) {
+  const std::vector<TensorSpec> tensors = {
+      Spec("model.embed_tokens.weight", {2}, Zeros{}),
+      Spec("model.layers.0.self_attn.v_proj.bias", {2}, Zeros{}),
+      Spec("model.layers.0.self_attn.v_proj.weight", {2}, Zeros{}),
+      Spec("model.layers.1.mlp.up_proj.weight", {2}, Zeros{})};
+  const std::pair<const char*, const char*> mistakes[] = {
+      {R"(.*v_porj\.weight)", R"(nearest names: "model.layers.0.self_attn.v_proj.weight")"},
+      {R"(.*wieght)", "nearest names: \"model."},
+      {R"(model\.layer\.\d+\..*)", "nearest names: \"model.layers.0."},
+      {R"((.*\.)?layers\.\d+\.mlp\.(up|down)_prj\.weight)",
+       R"(nearest names: "model.layers.1.mlp.up_proj.weight")"},
+      {R"((?i)(.*\.)?LAYER\.\d+\.self_attn\.(?:(?P<which>v_(pr|x)oj|b)|o_proj)\.weight)",
+       R"(nearest names: "model.layers.0.self_attn.v_proj.weight")"},
+      {R"(.*up_proj)", R"(found in "model.layers.1.mlp.up_proj.weight", but matches whole names)"},
+      {R"(v_proj\.weight)", R"(found in "model.layers.0.self_attn.v_proj.weight")"}};
+  for (const auto& [regex, hint] : mistakes) {
+    Recipe recipe = Ruled(tensors, {RuleOf(regex, Zeros{})});
+    recipe.allow_idle = true;
+    EXPECT_THAT(MustExpand(recipe).coverage.idle_hints, ElementsAre(HasSubstr(hint))) << regex;
+  }
+}
+
 TEST(RulesTest, ManyRulesMatchAsEachWouldAlone) {
   // More than one batch, with and without regexes and modules.
   Recipe recipe;
