@@ -38,9 +38,11 @@ class PlanCommand final : public Command {
       // The library's refusals are the same here as anywhere; only here they come with lines, and
       // with the names that the flags have. A plan looks further than tensors that nothing covers.
       const absl::Status here = spec_.Resolve(*spec).status();
+      const absl::Status found = SpecFlags::Located(answer.status(), *spec);
       if (!here.ok() && here.code() == answer.status().code()) return here;
-      if (absl::IsFailedPrecondition(here)) session.Warn(std::string(here.message()));
-      return SpecFlags::Located(answer.status(), *spec);
+      if (!absl::IsFailedPrecondition(here)) return found;
+      session.Warn(std::string(found.message()));
+      return here;
     }
     std::vector<std::size_t> tensors_of_rules = TensorsOfRules(*answer, spec->recipe);
     const std::vector<std::string> idle_hints = IdleHints(*answer, spec->recipe);
