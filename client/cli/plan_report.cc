@@ -71,16 +71,20 @@ std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
                {.title = "TENSORS", .align = Table::Align::kRight},
                {.title = "", .rank = 1, .moved = Table::Moved::kBelow}});
   const auto& idle = answer.report.idle_rules();
+  std::size_t idle_as_allowed = 0;
   for (std::size_t r = 0; r < recipe.rules.size(); ++r) {
     const Rule& rule = recipe.rules[r];
     const auto found = std::find_if(idle.begin(), idle.end(),
                                     [r](const auto& entry) { return entry.rule() == r; });
+    if (found != idle.end() && found->allowed() && idle_hints[r].empty()) {
+      ++idle_as_allowed;
+      continue;
+    }
     const bool is_known = !rule.skip || answer.report.drawable();
     // A rule that matches without ever winning is not idle, but as good as.
     const std::string note =
         found != idle.end()
-            ? (found->allowed() ? "matches nothing, as it may" : "matches nothing") +
-                  (idle_hints[r].empty() ? "" : "; " + idle_hints[r])
+            ? "matches nothing" + (idle_hints[r].empty() ? "" : "; " + idle_hints[r])
         : tensors_of_rules[r] == 0 && is_known ? "earlier rules win everywhere"
                                                : "";
     table.Add({std::to_string(r), MatchesText(rule),
@@ -90,7 +94,13 @@ std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
                                        : "what its parts say",
                is_known ? std::to_string(tensors_of_rules[r]) : "-", note});
   }
-  return table.Text(terminal);
+  std::string text = idle_as_allowed < recipe.rules.size() ? table.Text(terminal) : "";
+  if (idle_as_allowed > 0) {
+    text += WithCommas(idle_as_allowed) + (idle_as_allowed == 1
+                                               ? " rule matches nothing, as it may\n"
+                                               : " rules match nothing, as they may\n");
+  }
+  return text;
 }
 
 // `title`, and below it a line for each of `entries`: a few on a terminal, all in a pipe.
