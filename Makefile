@@ -101,6 +101,11 @@ parity-jax: install-build install-test ## Compare with jax, installed from PyPI 
 	@WEIGHTINIT_PROBE=build/$(PRESET)/bin/jax_threefry_probe build/jax/bin/python3 -B tests/parity/jax_threefry_test.py
 	@WEIGHTINIT_PROBE=build/$(PRESET)/bin/plan_probe build/jax/bin/python3 -B tests/parity/jax_model_test.py
 
+.PHONY: faults
+faults: install-build install-test .venv/ready ## Kill servers, cut links, fill disks and shift clocks under load (5 minutes)
+	@$(MAKE) build
+	@FAULTS_SECONDS=60 $(call CTEST,$(PRESET)) --label-regex faults --verbose
+
 .PHONY: statistics
 statistics: install-build install-test .venv/ready ## Test 10^9 normals and the tails of 10^11 (minutes)
 	@$(MAKE) build PRESET=release
