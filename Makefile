@@ -122,10 +122,48 @@ test-aarch64: install-build ## Build the library for 64-bit ARM and run its test
 	@$(MAKE) build PRESET=aarch64
 	@$(call CTEST,aarch64) --label-exclude 'slow|parity|install|architecture|statistics'
 
+# Deploy ------------------------------------------------------------------------------------------
+
+# podman without systemd and without rights to raise limits works with this; elsewhere, CONTAINERS_CONF= takes the machine's own.
+export CONTAINERS_CONF ?= $(CURDIR)/tests/deploy/containers.conf
+IMAGE ?= weightinit:dev
+HELM_TOOLS = build/go/bin/helm build/go/bin/kubectl-validate
+
+.PHONY: image image-base
+image-base: install-image ## Make its base image from Debian's packages, where no registry is reached
+	@tests/deploy/base_image.sh
+
+image: install-image ## Build the container image (IMAGE=weightinit:dev) with podman
+	@podman build --network host --format docker --file deploy/docker/Dockerfile --tag $(IMAGE) \
+	  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) .
+
+.PHONY: deploy-test image-test helm-test kube-test compose-test systemd-test
+deploy-test: compose-test helm-test image-test kube-test systemd-test ## Try what deploy/ ships: the five below
+
+image-test: image ## Build the image and try it: size, contents, confinement, health, streaming, SIGTERM
+	@tests/deploy/image_test.sh $(IMAGE)
+
+helm-test: $(HELM_TOOLS) ## Render the Helm chart and hold every object against Kubernetes' schemas (needs go)
+	@PATH=$(CURDIR)/build/go/bin:$$PATH tests/deploy/helm_test.sh
+
+kube-test: image build/go/bin/helm ## Run the chart's Deployment with podman
+	@PATH=$(CURDIR)/build/go/bin:$$PATH tests/deploy/kube_test.sh $(IMAGE)
+
+compose-test: ## Read compose.yaml as Docker Compose does (needs go)
+	@go run github.com/compose-spec/compose-go/v2/cmd@v2.9.0 deploy/compose.yaml >/dev/null
+
+systemd-test: image ## Check the systemd unit, and run it under a systemd in a container
+	@tests/deploy/systemd_test.sh $(IMAGE)
+
+build/go/bin/helm: MODULE = helm.sh/helm/v3/cmd/helm@v3.19.5
+build/go/bin/kubectl-validate: MODULE = sigs.k8s.io/kubectl-validate@v0.0.4
+$(HELM_TOOLS):
+	GOBIN=$(CURDIR)/build/go/bin go install $(MODULE)
+
 # Packages ----------------------------------------------------------------------------------------
 
-.PHONY: install-build install-test install-python install-lint install-bench install-dieharder
-install-build install-test install-python install-lint install-bench install-dieharder: install-%:
+.PHONY: install-build install-test install-python install-lint install-bench install-dieharder install-image
+install-build install-test install-python install-lint install-bench install-dieharder install-image: install-%:
 	@scripts/install_packages.sh $*
 install-lint: node_modules/.package-lock.json
 
