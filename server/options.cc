@@ -117,6 +117,11 @@ class Flags {
                   "Listening", app_.add_option("--listen", options.listen), defaults.listen[0]);
     listen->type_name("ADDRESS")->delimiter(',')->expected(1, 64);
 
+    Text("--metrics-listen",
+         "Where to serve /metrics for Prometheus, /healthz and /readyz for probes, over plain HTTP "
+         "that tells nothing that must be hidden: HOST:PORT",
+         "Listening", "ADDRESS", options.metrics_listen);
+
     Number("--threads", "Threads that draw; 0: one per processor", "Resources", options.threads, 0,
            4096);
     Bytes("--chunk-bytes", "Values per message, 64KiB to 2MiB in steps of 4KiB", "Resources",
@@ -161,6 +166,8 @@ class Flags {
             {"info", LogLevel::kInfo},
             {"warn", LogLevel::kWarn},
             {"error", LogLevel::kError}});
+    Switch("--log-calls", "A line of level info for every call; else that takes level debug",
+           "Logs", options.log_calls);
   }
 
  private:
@@ -178,6 +185,16 @@ class Flags {
     Described(flag, description, group, app_.add_option(flag, value), std::to_string(value))
         ->check(CLI::Range(low, high).description(""))
         ->type_name("N");
+  }
+
+  void Text(const std::string& flag, const std::string& description, const std::string& group,
+            const std::string& type_name, std::string& value) {
+    Described(flag, description, group, app_.add_option(flag, value), value)->type_name(type_name);
+  }
+
+  void Switch(const std::string& flag, const std::string& description, const std::string& group,
+              bool& value) {
+    Described(flag, description, group, app_.add_flag(flag, value), value ? "true" : "false");
   }
 
   CLI::Option* Bytes(const std::string& flag, const std::string& description,
@@ -262,6 +279,7 @@ std::string ConfigText(const ServerOptions& options) {
     text << (i == 0 ? "" : ", ") << Quoted(options.listen[i]);
   }
   text << "]\n"
+       << "metrics-listen=" << Quoted(options.metrics_listen) << "\n"
        << "threads=" << options.threads << "\n"
        << "chunk-bytes=" << Quoted(BytesText(options.chunk_bytes)) << "\n"
        << "chunks-ahead=" << options.chunks_ahead << "\n"
@@ -280,7 +298,8 @@ std::string ConfigText(const ServerOptions& options) {
                  : options.log_level == LogLevel::kInfo ? "info"
                  : options.log_level == LogLevel::kWarn ? "warn"
                                                         : "error")
-       << "\n";
+       << "\n"
+       << "log-calls=" << (options.log_calls ? "true" : "false") << "\n";
   return text.str();
 }
 

@@ -26,6 +26,10 @@ struct ServerOptions {
   // line at the start names.
   std::vector<std::string> listen = {"127.0.0.1:50051"};
 
+  // "HOST:PORT" of plain HTTP with /metrics for Prometheus, and /healthz and /readyz for probes.
+  // Empty: none.
+  std::string metrics_listen;
+
   // Resources
   // --------------------------------------------------------------------------
 
@@ -81,6 +85,9 @@ struct ServerOptions {
   // --------------------------------------------------------------------------
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
+
+  // Every call is a line, whatever came of it. Otherwise that takes level debug.
+  bool log_calls = false;
 
   // Of one stream at one time: those that are ahead, the one that is being written, and the one
   // before, whose last bytes gRPC may still hold.

@@ -52,6 +52,8 @@ class RequestResolver {
   // RESOURCE_EXHAUSTED if a request of this size is too large.
   absl::Status CheckRequestBytes(std::size_t bytes) const;
 
+  const RecipeCache& recipes() const { return recipes_; }
+
  private:
   absl::StatusOr<std::shared_ptr<const ModelPlan>> PlanOf(const proto::RecipeSource& source,
                                                           const std::function<bool()>& cancelled);

@@ -13,11 +13,9 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "proto/convert_status.h"
 #include "server/listen_address.h"
 #include "server/service.h"
 #include "weightinit/engine.h"
-#include "weightinit/status.h"
 
 namespace weightinit::server {
 namespace {
@@ -57,21 +55,6 @@ void Configure(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 30 * kSecond);
 }
 
-LogLevel LevelOf(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kDataLoss:
-      return LogLevel::kError;
-    case absl::StatusCode::kResourceExhausted:  // limits say which; want of memory says nothing
-      return proto::DetailsOf(status).reason.empty() && FieldViolations(status).empty()
-                 ? LogLevel::kError
-                 : LogLevel::kDebug;
-    default:  // what callers do wrong, or that they left, is theirs to see
-      return LogLevel::kDebug;
-  }
-}
-
 absl::Status CheckAddresses(const std::vector<std::string>& addresses) {
   for (const std::string& address : addresses) {
     if (absl::Status status = CheckListenAddress(address); !status.ok()) return status;
@@ -96,13 +79,12 @@ absl::Status CannotListen(const std::vector<std::string>& addresses,
 }  // namespace
 
 Server::Server(const ServerOptions& options, const Logger& logger)
-    : service_(std::make_unique<WeightInitService>(
-          options, [&logger](std::string_view call, const absl::Status& status) {
-            logger.Log(LevelOf(status), "stream ended",
-                       {{"call", call},
-                        {"code", absl::StatusCodeToString(status.code())},
-                        {"text", std::string(status.message())}});
-          })) {}
+    : access_log_(logger, options.log_calls),
+      metrics_(options.metrics_listen.empty() ? nullptr : std::make_unique<Metrics>()) {
+  std::vector<CallObserver*> observers = {&access_log_};
+  if (metrics_ != nullptr) observers.push_back(metrics_.get());
+  service_ = std::make_unique<WeightInitService>(options, std::move(observers));
+}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       const Logger& logger) {
@@ -126,11 +108,29 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   for (std::size_t i = 0; i < options.listen.size(); ++i) {
     server->addresses_.push_back(WithPort(options.listen[i], ports[i]));
   }
+  if (absl::Status status = server->StartAdmin(options); !status.ok()) return status;
   // "" is SERVING from the start; probes and clients may also ask for the service by name.
   server->server_->GetHealthCheckService()->SetServingStatus(
       v1::WeightInitService::service_full_name(), true);
   return server;
 }
+
+absl::Status Server::StartAdmin(const ServerOptions& options) {
+  if (metrics_ == nullptr) return absl::OkStatus();
+  const auto metrics = [this] {
+    ServerState state = service_->State();
+    state.is_serving = is_serving_.load();
+    return metrics_->Text(state);
+  };
+  auto admin =
+      AdminListener::Start(options.metrics_listen,
+                           {.metrics = metrics, .is_ready = [this] { return is_serving_.load(); }});
+  if (!admin.ok()) return admin.status();
+  admin_ = *std::move(admin);
+  return absl::OkStatus();
+}
+
+std::string Server::admin_address() const { return admin_ == nullptr ? "" : admin_->address(); }
 
 Server::~Server() { Shutdown(std::chrono::milliseconds(0)); }
 
@@ -144,10 +144,14 @@ std::string Server::Banner() const {
   return "weightinit-server " + std::string(Version()) + " serving " +
          v1::WeightInitService::service_full_name() + " on " + where + " (" +
          std::to_string(threads()) + (threads() == 1 ? " thread, " : " threads, ") +
-         std::string(SimdTarget()) + ")";
+         std::string(SimdTarget()) + ")" +
+         (admin_ == nullptr ? "" : ", metrics on " + admin_->address());
 }
 
-void Server::SetNotServing() { server_->GetHealthCheckService()->Shutdown(); }
+void Server::SetNotServing() {
+  is_serving_.store(false);
+  server_->GetHealthCheckService()->Shutdown();
+}
 
 void Server::Shutdown(std::chrono::milliseconds grace) {
   if (server_ == nullptr) return;

@@ -2,13 +2,18 @@
 #ifndef WEIGHTINIT_SERVER_SERVER_H_
 #define WEIGHTINIT_SERVER_SERVER_H_
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/access_log.h"
+#include "server/admin_listener.h"
 #include "server/logging.h"
+#include "server/metrics.h"
 #include "server/options.h"
 
 namespace grpc {
@@ -31,12 +36,15 @@ class Server {
 
   // Where it serves, with the port that it got instead of port 0.
   const std::vector<std::string>& addresses() const { return addresses_; }
+  // Where metrics are served; empty if nowhere.
+  std::string admin_address() const;
   // Threads that draw.
   int threads() const;
   // Streams that run at the moment.
   int active_streams() const;
 
-  // "weightinit-server 0.1.0 serving weightinit.v1.WeightInitService on … (2 threads, avx512)"
+  // "weightinit-server 0.1.0 serving weightinit.v1.WeightInitService on … (2 threads, avx512)", and
+  // where metrics are.
   std::string Banner() const;
 
   // Health turns NOT_SERVING for every service, for good. Calls are answered as before: whoever
@@ -53,12 +61,18 @@ class Server {
  private:
   Server(const ServerOptions& options, const Logger& logger);
 
+  absl::Status StartAdmin(const ServerOptions& options);
+
   // Until no stream runs and the last bytes have had time to leave, or until `end`.
   void WaitForStreams(std::chrono::steady_clock::time_point end) const;
 
   std::vector<std::string> addresses_;
+  std::atomic<bool> is_serving_{true};
+  AccessLog access_log_;
+  const std::unique_ptr<Metrics> metrics_;  // nullptr: no one asks
   std::unique_ptr<WeightInitService> service_;
   std::unique_ptr<grpc::Server> server_;  // after service_: goes first
+  std::unique_ptr<AdminListener> admin_;  // asks both
 };
 
 }  // namespace weightinit::server

@@ -28,9 +28,10 @@ void AddLimit(v1::GetCapabilitiesResponse& response, std::string_view name, std:
 
 }  // namespace
 
-WeightInitService::WeightInitService(const ServerOptions& options, StreamObserver observer)
+WeightInitService::WeightInitService(const ServerOptions& options,
+                                     std::vector<CallObserver*> observers)
     : options_(options),
-      observer_(std::move(observer)),
+      observers_(std::move(observers)),
       engine_(EngineOptions{.threads = options.threads, .cache_bytes = options.cache_bytes}),
       buffers_(BufferPool::Create(static_cast<std::size_t>(options.chunk_bytes), kMaxIdleBuffers)),
       resolver_(options),
@@ -43,14 +44,24 @@ Workshop WeightInitService::Shop() {
       engine_, resolver_, buffers_, memory_, options_.chunk_bytes, options_.chunks_per_stream()};
 }
 
+ServerState WeightInitService::State() const {
+  const RecipeCache& recipes = resolver_.recipes();
+  return {.streams = slots_.taken(),
+          .stream_bytes = memory_.promised(),
+          .recipe_cache_bytes = recipes.bytes(),
+          .recipe_cache_hits = recipes.hits(),
+          .recipe_cache_misses = recipes.misses(),
+          .is_serving = true,
+          .certificate_expiry = {}};
+}
+
 template <typename Message>
 grpc::ServerWriteReactor<Message>* WeightInitService::Stream(
-    std::string_view call, std::unique_ptr<Producer<Message>> producer) {
-  const auto observe = [this, call](const absl::Status& status) {
-    if (observer_) observer_(call, status);
-  };
-  const auto refuse = [&observe](const absl::Status& status) {
-    observe(status);
+    Method method, grpc::CallbackServerContext* context,
+    std::unique_ptr<Producer<Message>> producer) {
+  observers_.OnBegin(method);
+  const auto refuse = [&](const absl::Status& status) {
+    observers_.OnEnd({method, status, {}, {}, {}, *context});
     return new RefusingReactor<Message>(status);
   };
   if (is_draining_.load()) return refuse(Draining());
@@ -60,34 +71,38 @@ grpc::ServerWriteReactor<Message>* WeightInitService::Stream(
                        slots_.max()));
   }
   auto* reactor = new StreamReactor<Message>(pool_, options_.chunks_ahead, std::move(producer),
-                                             std::move(slot), observe);
+                                             std::move(slot), method, *context, observers_);
   reactor->Begin();
   return reactor;
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeTensor(
-    grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
-  return Stream("InitializeTensor", MakeWeights<v1::InitializeTensorRequest>(Shop(), *request));
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return Stream(Method::kInitializeTensor, context,
+                MakeWeights<v1::InitializeTensorRequest>(Shop(), *request));
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeModel(
-    grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
-  return Stream("InitializeModel", MakeWeights<v1::InitializeModelRequest>(Shop(), *request));
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return Stream(Method::kInitializeModel, context,
+                MakeWeights<v1::InitializeModelRequest>(Shop(), *request));
 }
 
 grpc::ServerWriteReactor<v1::PlanResponse>* WeightInitService::Plan(
-    grpc::CallbackServerContext*, const v1::PlanRequest* request) {
-  return Stream("Plan", MakePlan(Shop(), *request));
+    grpc::CallbackServerContext* context, const v1::PlanRequest* request) {
+  return Stream(Method::kPlan, context, MakePlan(Shop(), *request));
 }
 
 grpc::ServerWriteReactor<v1::SummarizeResponse>* WeightInitService::Summarize(
-    grpc::CallbackServerContext*, const v1::SummarizeRequest* request) {
-  return Stream("Summarize", MakeSummaries(Shop(), *request));
+    grpc::CallbackServerContext* context, const v1::SummarizeRequest* request) {
+  return Stream(Method::kSummarize, context, MakeSummaries(Shop(), *request));
 }
 
 grpc::ServerUnaryReactor* WeightInitService::GetCapabilities(
     grpc::CallbackServerContext* context, const v1::GetCapabilitiesRequest* request,
     v1::GetCapabilitiesResponse* response) {
+  observers_.OnBegin(Method::kGetCapabilities);
+  const auto begin = std::chrono::steady_clock::now();
   const absl::Status status = CatchAll([&] {
     if (absl::Status known = proto::RejectUnknown(*request); !known.ok()) return known;
     *response = proto::LibraryCapabilities();
@@ -109,6 +124,12 @@ grpc::ServerUnaryReactor* WeightInitService::GetCapabilities(
     return absl::OkStatus();
   });
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  observers_.OnEnd({Method::kGetCapabilities,
+                    status,
+                    {},
+                    {},
+                    std::chrono::steady_clock::now() - begin,
+                    *context});
   reactor->Finish(proto::ToGrpcStatus(status));
   return reactor;
 }

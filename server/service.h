@@ -4,13 +4,13 @@
 
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <memory>
-#include <string_view>
+#include <vector>
 
-#include "absl/status/status.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "server/buffer_pool.h"
+#include "server/call_observer.h"
+#include "server/metrics.h"
 #include "server/options.h"
 #include "server/request_resolver.h"
 #include "server/stream_memory.h"
@@ -33,15 +33,12 @@ using WeightInitServiceBase = v1::WeightInitService::WithRawCallbackMethod_Initi
                 v1::WeightInitService::WithCallbackMethod_GetCapabilities<
                     v1::WeightInitService::Service>>>>>;
 
-// Told about every stream that has ended or was refused, on some thread: the call's name and how it
-// ended.
-using StreamObserver = std::function<void(std::string_view call, const absl::Status& status)>;
-
 // Thread-safety: safe for use from several threads at once. Must outlive the gRPC server that it is
 // registered with; its threads end with it.
 class WeightInitService final : public WeightInitServiceBase {
  public:
-  WeightInitService(const ServerOptions& options, StreamObserver observer);
+  // `observers` must outlive the service.
+  WeightInitService(const ServerOptions& options, std::vector<CallObserver*> observers);
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* InitializeTensor(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
@@ -64,16 +61,18 @@ class WeightInitService final : public WeightInitServiceBase {
   std::chrono::steady_clock::time_point last_stream_end() const { return slots_.last_release(); }
   // Threads that draw.
   int threads() const { return pool_.threads(); }
+  // Of streams and caches, at the moment.
+  ServerState State() const;
 
  private:
   template <typename Message>
-  grpc::ServerWriteReactor<Message>* Stream(std::string_view call,
+  grpc::ServerWriteReactor<Message>* Stream(Method method, grpc::CallbackServerContext* context,
                                             std::unique_ptr<Producer<Message>> producer);
 
   Workshop Shop();
 
   const ServerOptions options_;
-  const StreamObserver observer_;
+  CallObservers observers_;
   const Engine engine_;
   const std::shared_ptr<BufferPool> buffers_;
   RequestResolver resolver_;
