@@ -78,6 +78,7 @@ void AccessLog::OnEnd(const EndedCall& call) {
   };
   std::vector<LogField> fields = {{"method", Name(call.method)},
                                   {"peer", Decoded(call.context.peer())}};
+  if (!call.client.empty()) fields.emplace_back("client", short_of(call.client));
   if (const auto id = MetadataOf(call.context, "x-request-id"); !id.empty()) {
     fields.emplace_back("request_id", short_of(id));
   }

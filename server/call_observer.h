@@ -51,7 +51,8 @@ struct EndedCall {
   const CallFacts& facts;
   Duration queued;                             // until a thread took it up
   Duration time;                               // from the request to the last byte that gRPC took
-  const grpc::CallbackServerContext& context;  // of the call: who asked
+  const grpc::CallbackServerContext& context;  // of the call
+  std::string_view client = {};  // whose token or certificate it brought; empty: nobody's
 };
 
 // Nothing is told per chunk. Thread-safety: every method may be called from several threads at

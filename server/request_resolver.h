@@ -62,7 +62,10 @@ class RequestResolver {
       const std::function<bool()>& cancelled);
   absl::Status CheckLimits(const std::vector<PlannedSelection>& selections) const;
 
+  absl::Status CheckRecipe(const v1::Recipe& recipe) const;
+
   const Limits limits_;
+  const int max_tensors_, max_rules_;
   const std::int64_t max_request_bytes_;
   RecipeCache recipes_;
 };

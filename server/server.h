@@ -12,9 +12,12 @@
 #include "absl/status/statusor.h"
 #include "server/access_log.h"
 #include "server/admin_listener.h"
+#include "server/certificates.h"
 #include "server/logging.h"
 #include "server/metrics.h"
 #include "server/options.h"
+#include "server/ticker.h"
+#include "server/tokens.h"
 
 namespace grpc {
 class Server;
@@ -28,7 +31,8 @@ class WeightInitService;
 class Server {
  public:
   // Listens on every address of the options, or on none. `logger` must outlive the server.
-  // Errors: UNAVAILABLE if an address cannot be had, naming it and the reason.
+  // Errors: INVALID_ARGUMENT (options that do not go together, files that do not hold what they
+  // should); UNAVAILABLE if an address cannot be had, naming it and the reason.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
                                                        const Logger& logger);
   // Shuts down at once if nobody has.
@@ -61,18 +65,26 @@ class Server {
  private:
   Server(const ServerOptions& options, const Logger& logger);
 
+  absl::Status ReadFiles(const ServerOptions& options);
+  void StartService(const ServerOptions& options);
   absl::Status StartAdmin(const ServerOptions& options);
+  void StartTicker(const ServerOptions& options, const Logger& logger);
+  void WatchFiles(const Logger& logger);
 
   // Until no stream runs and the last bytes have had time to leave, or until `end`.
   void WaitForStreams(std::chrono::steady_clock::time_point end) const;
 
   std::vector<std::string> addresses_;
-  std::atomic<bool> is_serving_{true};
+  std::atomic<bool> is_serving_{true};  // until it is to stop
+  std::atomic<bool> has_files_{true};   // enough of them for further connections
   AccessLog access_log_;
-  const std::unique_ptr<Metrics> metrics_;  // nullptr: no one asks
+  const std::unique_ptr<Metrics> metrics_;      // nullptr: no one asks
+  std::unique_ptr<Certificates> certificates_;  // nullptr: no TLS
+  std::unique_ptr<Tokens> tokens_;              // nullptr: no one needs one
   std::unique_ptr<WeightInitService> service_;
   std::unique_ptr<grpc::Server> server_;  // after service_: goes first
   std::unique_ptr<AdminListener> admin_;  // asks both
+  std::unique_ptr<Ticker> ticker_;        // last: looks after all of the above
 };
 
 }  // namespace weightinit::server

@@ -10,6 +10,8 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "server/buffer_pool.h"
 #include "server/call_observer.h"
+#include "server/gatekeeper.h"
+#include "server/idle_watch.h"
 #include "server/metrics.h"
 #include "server/options.h"
 #include "server/request_resolver.h"
@@ -37,8 +39,9 @@ using WeightInitServiceBase = v1::WeightInitService::WithRawCallbackMethod_Initi
 // registered with; its threads end with it.
 class WeightInitService final : public WeightInitServiceBase {
  public:
-  // `observers` must outlive the service.
-  WeightInitService(const ServerOptions& options, std::vector<CallObserver*> observers);
+  // `observers` and `tokens` must outlive the service. Without tokens no one needs one.
+  WeightInitService(const ServerOptions& options, std::vector<CallObserver*> observers,
+                    const Tokens* tokens = nullptr);
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* InitializeTensor(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
@@ -61,23 +64,28 @@ class WeightInitService final : public WeightInitServiceBase {
   std::chrono::steady_clock::time_point last_stream_end() const { return slots_.last_release(); }
   // Threads that draw.
   int threads() const { return pool_.threads(); }
+  // To be called once a second.
+  void CutStuckStreams() { watch_.Sweep(std::chrono::steady_clock::now()); }
   // Of streams and caches, at the moment.
   ServerState State() const;
 
  private:
-  template <typename Message>
+  // `make` makes the producer, of a call that is let in.
+  template <typename Message, typename Make>
   grpc::ServerWriteReactor<Message>* Stream(Method method, grpc::CallbackServerContext* context,
-                                            std::unique_ptr<Producer<Message>> producer);
+                                            Make make);
 
   Workshop Shop();
 
   const ServerOptions options_;
   CallObservers observers_;
+  Gatekeeper gatekeeper_;
   const Engine engine_;
   const std::shared_ptr<BufferPool> buffers_;
   RequestResolver resolver_;
   StreamSlots slots_;
   StreamMemory memory_;
+  IdleWatch watch_;
   std::atomic<bool> is_draining_{false};
   WorkerPool pool_;  // last: its threads use all of the above
 };

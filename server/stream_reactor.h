@@ -19,7 +19,10 @@
 #include "server/call_observer.h"
 #include "server/catch_all.h"
 #include "server/effort.h"
+#include "server/gatekeeper.h"
 #include "server/hand_over.h"
+#include "server/idle_watch.h"
+#include "server/refusals.h"
 #include "server/stream_memory.h"
 #include "server/stream_slots.h"
 #include "server/worker_pool.h"
@@ -69,16 +72,20 @@ class Producer {
 template <typename Message>
 class StreamReactor final : public grpc::ServerWriteReactor<Message> {
  public:
-  // `pool` and `observer` must outlive the stream; `context` is its call's. REQUIRES: ahead ≥ 1
+  // `pool`, `observer` and `watch` must outlive the stream; `context` is its call's. REQUIRES:
+  // ahead ≥ 1
   StreamReactor(WorkerPool& pool, int ahead, std::unique_ptr<Producer<Message>> producer,
-                StreamSlots::Slot slot, Method method, const grpc::CallbackServerContext& context,
-                CallObserver& observer)
+                StreamSlots::Slot slot, Gatekeeper::Pass pass, Method method,
+                const grpc::CallbackServerContext& context, CallObserver& observer,
+                IdleWatch& watch)
       : pool_(pool),
         ahead_(static_cast<std::size_t>(ahead)),
         slot_(std::move(slot)),
+        pass_(std::move(pass)),
         method_(method),
         context_(context),
         observer_(observer),
+        watched_(watch.Watch(context, progress_)),
         producer_(std::move(producer)) {}
 
   // Starts making the first message. Call once.
@@ -91,6 +98,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     TakeOver(this);
     writing_
         .reset();  // lets go of the message's memory; no one else touches it until the next write
+    progress_.EndWrite();
     if (!ok) cancelled_.store(true);
     Step([](State& state) { state.is_writing = false; });
     HandOver(this);  // to OnDone, which waits for this to return
@@ -105,10 +113,13 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   void OnDone() override {
     TakeOver(this);
+    watched_.reset();  // before the context goes
+    if (progress_.is_cut.load()) end_ = ReaderIsStuck();
     // The last message leaves with the status: its reader may still have gone before it.
     if (end_.ok() && cancelled_.load()) end_ = Gone();
     if (producer_ != nullptr) EndProducer();
-    observer_.OnEnd({method_, end_, facts_, queued_, Clock::now() - begin_, context_});
+    observer_.OnEnd(
+        {method_, end_, facts_, queued_, Clock::now() - begin_, context_, pass_.name()});
     delete this;
   }
 
@@ -156,6 +167,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     // what others do meanwhile: to begin a write takes as long as to copy it to the socket.
     if (make) MakeNext();
     if (write || finish) HandOver(this);
+    if (write) progress_.BeginWrite();
     if (write && finish) {
       this->StartWriteAndFinish(&*writing_, grpc::WriteOptions(), grpc::Status::OK);
     } else if (write) {
@@ -228,9 +240,12 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   WorkerPool& pool_;
   const std::size_t ahead_;
   const StreamSlots::Slot slot_;
+  const Gatekeeper::Pass pass_;
   const Method method_;
   const grpc::CallbackServerContext& context_;
   CallObserver& observer_;
+  StreamProgress progress_;
+  IdleWatch::Watched watched_;
   const Clock::time_point begin_ = Clock::now();
   std::atomic<bool> cancelled_{false};
 

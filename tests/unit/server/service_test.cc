@@ -208,7 +208,7 @@ TEST_F(ServiceTest, CapabilitiesNameLimitsWithTheirFlags) {
   EXPECT_EQ(response.chunk_bytes(), std::uint64_t{1} << 20);
   EXPECT_EQ(response.threads(), 2u);
   for (const auto& limit : response.limits()) EXPECT_EQ(limit.flag().find("--max-"), 0u);
-  EXPECT_EQ(response.limits_size(), 5);
+  EXPECT_EQ(response.limits_size(), 7);
 }
 
 TEST_F(ServiceTest, AnswersOnEveryAddress) {
