@@ -53,7 +53,8 @@ int Main(int argc, char** argv) {
   logger.Announce((*server)->Banner(), {{"version", Version()},
                                         {"addresses", addresses},
                                         {"threads", (*server)->threads()},
-                                        {"simd", SimdTarget()}});
+                                        {"simd", SimdTarget()},
+                                        {"metrics", (*server)->admin_address()}});
   const int exit_code = ServeUntilSignalled(**server, options, logger);
   server->reset();
   RouteGrpcLog(nullptr);  // the logger ends here, gRPC's threads may not have

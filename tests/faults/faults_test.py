@@ -89,7 +89,7 @@ class ServerBehind(harness.Process):
     def __init__(self, link, *flags):
         self.address = f"{link.inside}:50051"
         super().__init__(
-            ["/usr/bin/env", "ip", "netns", "exec", link.name, harness.SERVER, "--listen", self.address, *flags]
+            ["/usr/bin/env", "ip", "netns", "exec", link.name, harness.SERVER, "--listen", self.address, "--insecure", *flags]
         )
         self.wait_for_line(r" serving ")
 
