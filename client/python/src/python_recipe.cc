@@ -11,6 +11,7 @@
 #include "client/formats/safetensors.h"
 #include "client/python/src/raise.h"
 #include "proto/convert_recipe.h"
+#include "weightinit/generator.h"
 
 namespace weightinit::python {
 namespace {
@@ -81,6 +82,18 @@ void BindRecipe(nb::module_& module) {
             return other;
           },
           nb::arg("seed"))
+      .def(
+          "with_generator",
+          [](const PythonRecipe& recipe, std::string_view generator) {
+            PythonRecipe other = recipe;
+            other.file.recipe.generator = OrRaise(ParseGenerator(generator));
+            return other;
+          },
+          nb::arg("generator"))
+      .def_prop_ro("generator",
+                   [](const PythonRecipe& recipe) {
+                     return std::string(Name(recipe.file.recipe.generator));
+                   })
       .def_prop_ro("seed", [](const PythonRecipe& recipe) { return recipe.file.recipe.seed; })
       .def("tensors", TensorsOf)
       .def("message", ToMessage);

@@ -92,6 +92,20 @@ class Recipe:
         """The same recipe with another seed, 0 ≤ seed < 2**64."""
         return Recipe(self._handle.with_seed(seed))
 
+    def with_generator(self, generator: str) -> Recipe:
+        """The same recipe drawn by another generator: ``"philox_v1"``, ``"torch_cpu"``, ``"jax_threefry"``, or with parameters
+        ``"torch_cpu(variant=DEFAULT, torch_version=1.13)"``.
+
+        Raises:
+            InvalidArgumentError: no such generator. What it cannot draw is said when the recipe is resolved.
+        """
+        return Recipe(self._handle.with_generator(generator))
+
+    @property
+    def generator(self) -> str:
+        """Where random words come from, without parameters: ``"philox_v1"``."""
+        return self._handle.generator
+
     @property
     def seed(self) -> int:
         return self._handle.seed

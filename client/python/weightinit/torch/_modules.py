@@ -10,7 +10,7 @@ import torch
 from .. import _core
 from .._dtypes import number_of
 from ..digests import Part, digest
-from ..errors import DataLossError, Error, FailedPreconditionError, NotFoundError, UnsupportedError, make
+from ..errors import DataLossError, Error, FailedPreconditionError, NotFoundError, UnsupportedError, make, refuse
 from ..recipe import Recipe
 from ..weights import Read, Tensor, Weights
 from ..weights import open as open_weights
@@ -43,6 +43,7 @@ def init_(
     source: str = "local",
     *,
     device: torch.device | str | None = None,
+    rng_replay: bool = False,
     **options: Any,
 ) -> Report:
     """Fills every parameter of the module, and the buffers that the recipe has, in place.
@@ -53,6 +54,7 @@ def init_(
         recipe: a recipe, what :meth:`weightinit.Recipe.load` takes, or weights that are open already.
         source: as in :func:`weightinit.open`, to which ``options`` go too.
         device: where tensors on meta are made; required if there are any.
+        rng_replay: draw what torch's own CPU generator would have drawn (:func:`weightinit.torch.replay`).
 
     Nothing is changed unless the whole module fits the recipe.
 
@@ -61,7 +63,7 @@ def init_(
         FailedPreconditionError: a parameter of another shape than the recipe's, or on meta without ``device``.
         UnsupportedError: FSDP1's flat parameters, partial sums.
     """
-    weights, owned = _open(recipe, source, options)
+    weights, owned = open_or_keep(recipe, source, options, rng_replay)
     try:
         targets, untouched = _match(module, weights)
         on_meta = [target for target in targets if target.tensor.is_meta]
@@ -81,10 +83,28 @@ def init_(
             weights.close()
 
 
-def _open(recipe: Recipe | Weights | str, source: str, options: dict) -> tuple[Weights, bool]:
+def replay(recipe: Recipe | str) -> Recipe:
+    """The recipe with torch's CPU generator: its tensors, in its order, hold what ``torch.manual_seed(seed)`` and then one
+    ``torch.nn.init`` function for each of them would give, bit for bit (``docs/replay.md``). A recipe that replays torch
+    already, with ``draws`` or another build's arithmetic, stays as it is.
+
+    Raises:
+        InvalidArgumentError: the recipe replays JAX.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = Recipe.load(recipe)
+    if recipe.generator == "jax_threefry":
+        raise refuse("generator", "jax_threefry replays JAX; torch's generator has other words")
+    return recipe if recipe.generator == "torch_cpu" else recipe.with_generator("torch_cpu")
+
+
+def open_or_keep(recipe: Recipe | Weights | str, source: str, options: dict[str, Any], rng_replay: bool) -> tuple[Weights, bool]:
+    """Weights, and whether they are the caller's to close."""
     if isinstance(recipe, Weights):
+        if rng_replay and recipe.recipe.generator != "torch_cpu":
+            raise refuse("rng_replay", "these weights are open already; open them of weightinit.torch.replay(recipe)")
         return recipe, False
-    return open_weights(recipe, source, **options), True
+    return open_weights(replay(recipe) if rng_replay else recipe, source, **options), True
 
 
 def _match(module: torch.nn.Module, weights: Weights) -> tuple[list[_Target], list[str]]:
@@ -258,7 +278,7 @@ def _class_name(owner: torch.nn.Module) -> str:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, group=None) -> int:
+def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, rng_replay: bool = False, group: Any = None) -> int:
     """Proves that every rank holds the recipe's weights, without gathering them.
 
     Each rank compares the digests of what it holds, replicas included, with those of what it should hold, which it draws
@@ -272,7 +292,7 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, group=Non
         DataLossError: on every rank if any rank holds other values; a rank that does names its tensors.
         What :func:`init_` raises for a module that does not fit the recipe.
     """
-    weights, owned = _open(recipe, "local", {})
+    weights, owned = open_or_keep(recipe, "local", {}, rng_replay)
     failure: Error | None = None
     digests: dict[bytes, int] = {}
     wrong: list[str] = []

@@ -20,7 +20,7 @@ from torch.futures import Future
 from ..errors import NotFoundError, make
 from ..recipe import Recipe
 from ..weights import Tensor, Weights
-from ._modules import _open, _some, fill_boxes, shape_mismatch
+from ._modules import _some, fill_boxes, open_or_keep, shape_mismatch
 from ._tensors import dtype_of
 
 
@@ -35,6 +35,7 @@ class RecipeReader(StorageReader):
         recipe: a recipe, what :meth:`weightinit.Recipe.load` takes, or weights that are open already.
         source: as in :func:`weightinit.open`, to which ``options`` go too.
         prefix: what stands before the recipe's names in the flattened state_dict: ``"model."`` for ``{"model": {…}}``.
+        rng_replay: draw what torch's own CPU generator would have drawn (:func:`weightinit.torch.replay`).
 
     Errors of the load, on every rank, once and before anything is drawn:
         NotFoundError: all keys that a recipe cannot have (optimizer, dataloader, ``_extra_state``), unless the planner says
@@ -44,8 +45,16 @@ class RecipeReader(StorageReader):
     DCP wraps what one rank raises into a CheckpointException that every rank gets.
     """
 
-    def __init__(self, recipe: Recipe | Weights | str, source: str = "local", *, prefix: str = "", **options: Any) -> None:
-        self._weights, _ = _open(recipe, source, options)
+    def __init__(
+        self,
+        recipe: Recipe | Weights | str,
+        source: str = "local",
+        *,
+        prefix: str = "",
+        rng_replay: bool = False,
+        **options: Any,
+    ) -> None:
+        self._weights, _ = open_or_keep(recipe, source, options, rng_replay)
         self._prefix = prefix
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
