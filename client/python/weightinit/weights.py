@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, Sequence
 
@@ -258,8 +259,8 @@ def digest_of_array(array: np.ndarray, dtype: int, shape: tuple[int, ...], box: 
 
 
 def open(  # noqa: A001: read as weightinit.open
-    recipe: Recipe | str,
-    source: str = "local",
+    recipe: Recipe | str | os.PathLike[str],
+    source: str | os.PathLike[str] = "local",
     *,
     threads: int = 0,
     cache_bytes: int = 1 << 30,
@@ -276,8 +277,8 @@ def open(  # noqa: A001: read as weightinit.open
         recipe: a :class:`Recipe`, or what :meth:`Recipe.load` takes. It is resolved here, so that whatever is wrong with it
             is said by this call, in the same words for every source.
         source: ``"local"``: drawn by this process; the address of a server, as gRPC writes it (``"host:port"``,
-            ``"dns:///host:port"``, ``"unix:/path"``): drawn there; or a path that ends in ``.safetensors``: read from a file
-            that ``weightinit model`` wrote.
+            ``"dns:///host:port"``, ``"unix:/path"``): drawn there; or a path: read from what ``weightinit model``
+            wrote, a ``.safetensors`` file, a folder of shards, or its index (``….safetensors.index.json``).
         threads: local: threads that draw; 0: one for each processor.
         cache_bytes: local: what is kept of matrices (orthogonal, sparse) for further slices.
         check: server: compute the digest of what arrives and compare it with the server's. File: refuse one that does not say
@@ -297,16 +298,17 @@ def open(  # noqa: A001: read as weightinit.open
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe)
     plan = recipe.resolved()
+    source = os.fspath(source)
     if source == "local":
         from ._local import LocalSource
 
         return Weights(recipe, LocalSource(plan, threads, cache_bytes), "this process")
-    if source.endswith(".safetensors"):
-        from ._file import FileSource
+    from ._file import FileSource, is_checkpoint
 
+    if is_checkpoint(source):
         return Weights(recipe, FileSource(source, recipe, check), source)
     if ":" not in source:
-        raise refuse("source", f"'{source}' is neither 'local' nor a server's address (host:port, unix:/path) nor *.safetensors")
+        raise refuse("source", f"'{source}' is neither 'local' nor a server's address (host:port, unix:/path) nor *.safetensors nor a folder")
     from ._remote import RemoteOptions, RemoteSource
 
     options = RemoteOptions(check, streams, timeout, patience, credentials, tuple(metadata))
