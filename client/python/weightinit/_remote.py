@@ -11,6 +11,7 @@ from typing import NamedTuple, Sequence
 
 import grpc
 import numpy as np
+from grpc.experimental import ChannelOptions
 
 from . import _core
 from ._grpc_errors import error_of
@@ -31,7 +32,12 @@ _CHANNEL_OPTIONS = [
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.primary_user_agent", f"weightinit-python/{_core.version}"),
+    # Messages are received by the thread that waits for them, without a second one in between.
+    (ChannelOptions.SingleThreadedUnaryStream, 1),
 ]
+# gRPC allocates each message three times over. glibc keeps memory of blocks as large as the largest that was ever freed, up to
+# 32 MiB, and gives larger ones back to the system, which clears every page of the next one.
+_KEPT_BYTES = 16 << 20
 _FIRST_DELAY, _MAX_DELAY = 0.1, 5.0  # seconds between two tries
 # Below this a second call costs more than it gains.
 _BYTES_PER_STREAM = 8 << 20
@@ -173,6 +179,7 @@ class RemoteSource:
                 else:
                     self._channel = grpc.secure_channel(self._target, credentials, options=_CHANNEL_OPTIONS)
                 self._process = os.getpid()
+                bytearray(_KEPT_BYTES)  # freed at once; its pages are never touched
             return self._channel
 
 
