@@ -95,6 +95,24 @@ def modules(layout, world):
         assert torch.isfinite(whole_of(net(torch.arange(8)[None]))).all()
     checkpoint(layout, world)
     wrong_on_one_rank(net)
+    if layout == "fsdp" and world == 2:
+        fsdp1()
+
+
+def fsdp1():
+    """Flat parameters are refused, with the way out, which works."""
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    for use_orig_params in (False, True):
+        net = FullyShardedDataParallel(Net(), use_orig_params=use_orig_params, device_id=torch.device("cpu"))
+        try:
+            wt.init_(net, recipe())
+            raise SystemExit("a flat parameter was not seen")
+        except weightinit.errors.UnsupportedError as error:
+            assert "fully_shard" in str(error) and error.code == "UNIMPLEMENTED", error
+        with FullyShardedDataParallel.summon_full_params(net):
+            wt.init_(net, recipe())
+            assert wt.attest(net, recipe()) == recipe().digest()
 
 
 def checkpoint(layout, world):

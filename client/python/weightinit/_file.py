@@ -38,7 +38,7 @@ class FileSource:
         self._mapped: dict[str, np.ndarray] = {}
         for file, metadata, tensors in _core.open_checkpoint(path):
             _check_recipe(file, metadata, recipe.fingerprint, check)
-            self._entries.update((name, _Entry(file, *where)) for name, *where in tensors)
+            self._entries.update((name, _Entry(file, dtype, shape, begin, end)) for name, dtype, shape, begin, end in tensors)
         for spec in self._specs:
             self._check_tensor(self._specs[spec.origin])  # writers leave tied tensors out
 
@@ -69,13 +69,14 @@ class FileSource:
                 f"{held.file}: holds '{name}' in {NAME_OF_NUMBER[held.dtype]}; a draw in {NAME_OF_NUMBER[dtype]} is to be had "
                 "from this process or a server",
             )
-        whole = self._bytes_of(held.file)[held.begin : held.end].view(NUMPY_OF_NUMBER[held.dtype]).reshape(held.shape)
+        whole: np.ndarray = self._bytes_of(held.file)[held.begin : held.end].view(NUMPY_OF_NUMBER[held.dtype]).reshape(held.shape)
         if box.dims is None or box.kept is None:
             return whole
         index = [
             slice(start, start + size * step, step) if kept else start for (start, size, step), kept in zip(box.dims, box.kept)
         ]
-        return whole[tuple(index)]
+        part: np.ndarray = whole[tuple(index)]
+        return part
 
     def _bytes_of(self, file: str) -> np.ndarray:
         if file not in self._mapped:

@@ -98,7 +98,7 @@ class RemoteSource:
     def _pending(self, job: Job) -> Pending:
         """Checked by the library before anything is sent, so that refusals are those of a local read."""
         dtype, shape, base, strides = self._plan.part(job.name, job.box.dims, job.dtype)
-        selection = selection_pb2.Selection(name=job.name, dtype=dtype)
+        selection = selection_pb2.Selection(name=job.name, dtype=dtype)  # type: ignore[arg-type]
         if job.box.dims is not None:
             # Sets the box also for a tensor without dimensions.
             selection.slice.box.SetInParent()
@@ -107,7 +107,9 @@ class RemoteSource:
         digest = _core.SliceDigest(dtype, shape, base, strides) if self._options.check else None
         return Pending(self._specs[job.tensor].name, selection, tuple(shape), job.array, digest)
 
-    def _read_all(self, lots: list[list[Pending]], progress: Progress, deadline, stop: threading.Event) -> None:
+    def _read_all(
+        self, lots: list[list[Pending]], progress: Progress, deadline: float | None, stop: threading.Event
+    ) -> None:
         with concurrent.futures.ThreadPoolExecutor(len(lots)) as pool:
             futures = [pool.submit(self._read, lot, progress, deadline, stop) for lot in lots]
             try:

@@ -17,7 +17,7 @@ from ._tensors import to_numpy
 __all__ = ["RecipeReader", "Report", "attest", "init_", "manifest", "replay", "to_numpy"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name == "RecipeReader":  # torch.distributed is not everywhere, and slow to import
         from ._reader import RecipeReader
 

@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 import torch
-from torch.distributed.checkpoint import LoadPlan, LoadPlanner, StorageReader
 from torch.distributed.checkpoint.metadata import (
     BytesStorageMetadata,
     ChunkStorageMetadata,
@@ -14,7 +13,8 @@ from torch.distributed.checkpoint.metadata import (
     TensorProperties,
     TensorStorageMetadata,
 )
-from torch.distributed.checkpoint.planner import LoadItemType
+from torch.distributed.checkpoint.planner import LoadItemType, LoadPlan, LoadPlanner
+from torch.distributed.checkpoint.storage import StorageReader
 from torch.futures import Future
 
 from ..errors import NotFoundError, make
@@ -95,15 +95,15 @@ class RecipeReader(StorageReader):
         done.set_result(None)
         return done
 
-    def reset(self, checkpoint_id: str | os.PathLike | None = None) -> None:
+    def reset(self, checkpoint_id: str | os.PathLike[str] | None = None) -> None:
         pass
 
     @classmethod
-    def validate_checkpoint_id(cls, checkpoint_id: str | os.PathLike) -> bool:
+    def validate_checkpoint_id(cls, checkpoint_id: str | os.PathLike[str]) -> bool:
         return False  # never chosen by a path
 
 
-class _Size(tuple):
+class _Size(tuple):  # type: ignore[type-arg]
     """The full shape. DCP's planners compare it with the target's and would not say what may be behind a difference."""
 
     key: str
@@ -118,7 +118,7 @@ class _Size(tuple):
     __hash__ = tuple.__hash__
 
 
-class _Entries(dict):
+class _Entries(dict[str, Any]):
     """What planners look keys up in. It has the recipe's tensors, answers to every name that leads to one, and takes other keys
     for objects, so that the reader sees them all at once and not the planner the first alone."""
 
@@ -150,5 +150,5 @@ class _Entries(dict):
         except NotFoundError:
             return BytesStorageMetadata()
 
-    def get(self, key, default=None):
+    def get(self, key: str, default: Any = None) -> Any:
         return self[key]

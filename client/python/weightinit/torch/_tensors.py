@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -17,14 +17,14 @@ except ImportError:  # before torch 2.5, or built without distributed
     except ImportError:
         DTensor = ()  # type: ignore[assignment,misc]: nothing is an instance of it
 
-from ..errors import UnsupportedError, refuse
+from ..errors import make, refuse
 
 # What torch and NumPy share no type for, by the integer whose bits they share.
 _BITS = {torch.bfloat16: (torch.int16, ml_dtypes.bfloat16)}
 for _name, _type in (("float8_e4m3fn", ml_dtypes.float8_e4m3fn), ("float8_e5m2", ml_dtypes.float8_e5m2)):
     if hasattr(torch, _name):
         _BITS[getattr(torch, _name)] = (torch.uint8, _type)
-_TORCH_OF_NUMPY = {
+_TORCH_OF_NUMPY: dict[np.dtype[Any], torch.dtype] = {
     np.dtype(of): to
     for of, to in [
         ("f4", torch.float32), ("f2", torch.float16), ("f8", torch.float64), ("i8", torch.int64), ("i4", torch.int32),
@@ -33,11 +33,11 @@ _TORCH_OF_NUMPY = {
 }  # fmt: skip
 
 
-def dtype_of(numpy_dtype: np.dtype) -> torch.dtype:
+def dtype_of(numpy_dtype: np.dtype[Any]) -> torch.dtype:
     return _TORCH_OF_NUMPY[numpy_dtype]
 
 
-def numpy_dtype_of(dtype: torch.dtype) -> np.dtype:
+def numpy_dtype_of(dtype: torch.dtype) -> np.dtype[Any]:
     """Raises InvalidArgumentError for a type that is not drawn."""
     for numpy_dtype, known in _TORCH_OF_NUMPY.items():
         if known == dtype:
@@ -60,16 +60,16 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     Raises UnsupportedError for a DTensor (take its ``to_local()``, or :func:`weightinit.torch.attest`) and for meta.
     """
     if isinstance(tensor, DTensor):
-        raise UnsupportedError("a DTensor is spread over ranks: digest its to_local(), or use weightinit.torch.attest")
+        raise make("UNIMPLEMENTED", "a DTensor is spread over ranks: digest its to_local(), or use weightinit.torch.attest")
     if tensor.is_meta:
-        raise UnsupportedError("a tensor on meta has no values")
+        raise make("UNIMPLEMENTED", "a tensor on meta has no values")
     return share_memory(tensor.detach().cpu())
 
 
 class LocalPart(NamedTuple):
     """A box of the full tensor, and where it stands in the local one."""
 
-    index: tuple[slice, ...]
+    full: tuple[slice, ...]
     local: tuple[slice, ...]
 
 
@@ -90,9 +90,10 @@ def parts_of(tensor: torch.Tensor, name: str) -> list[LocalPart]:
     if coordinate is None:
         return []
     indices = [torch.arange(size) for size in tensor.shape]
+    placement: Any  # torch's base class has none of what is asked of it
     for mesh_dim, placement in enumerate(tensor.placements):
         if placement.is_partial():
-            raise UnsupportedError(f"{name}: a DTensor of partial sums has no values of its own")
+            raise make("UNIMPLEMENTED", f"{name}: a DTensor of partial sums has no values of its own")
         if placement.is_replicate():
             continue
         dim = placement.dim
@@ -102,9 +103,10 @@ def parts_of(tensor: torch.Tensor, name: str) -> list[LocalPart]:
         indices[dim] = shards[coordinate[mesh_dim]].reshape(-1)
     local = tensor.to_local()
     if tuple(local.shape) != tuple(len(index) for index in indices):
-        raise UnsupportedError(
+        raise make(
+            "UNIMPLEMENTED",
             f"{name}: {list(tensor.placements)} give this rank {[len(index) for index in indices]} of {list(tensor.shape)}, but it "
-            f"holds {list(local.shape)}; such uneven sharding is not supported: pad the dimension or use another mesh"
+            f"holds {list(local.shape)}; such uneven sharding is not supported: pad the dimension or use another mesh",
         )
     runs = [_runs(index.numpy()) for index in indices]
     return [
