@@ -28,7 +28,7 @@ class Box(NamedTuple):
         """The shape with a 1 for each dimension that an integer took away."""
         return self.shape if self.dims is None else tuple(size for _, size, _ in self.dims)
 
-    def count(self) -> int:
+    def num_elements(self) -> int:
         return math.prod(self.shape)
 
 

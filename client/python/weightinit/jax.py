@@ -122,7 +122,8 @@ def initializer(init: str | Mapping[str, Any], *, layout: str = "IN_OUT", draw_n
         words = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
         if words.size < 2:
             raise refuse("key", "it has fewer than 64 bits")
-        result: jax.Array = jax.pure_callback(lambda key: draw(key, shape, dtype), jax.ShapeDtypeStruct(shape, dtype), words)
+        like = jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
+        result: jax.Array = jax.pure_callback(lambda key: draw(key, shape, dtype), like, words)
         return result if out_sharding is None else jax.device_put(result, out_sharding)
 
     return initialize_one

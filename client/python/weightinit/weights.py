@@ -89,7 +89,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        return Box(None, self.shape).count()
+        return Box(None, self.shape).num_elements()
 
     @property
     def nbytes(self) -> int:

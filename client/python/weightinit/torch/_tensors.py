@@ -9,27 +9,24 @@ import ml_dtypes
 import numpy as np
 import torch
 
+DTensor: Any
 try:
     from torch.distributed.tensor import DTensor
 except ImportError:  # before torch 2.5, or built without distributed
     try:
-        from torch.distributed._tensor import DTensor  # type: ignore[no-redef]
+        from torch.distributed._tensor import DTensor
     except ImportError:
-        DTensor = ()  # type: ignore[assignment,misc]: nothing is an instance of it
+        DTensor = ()  # nothing is an instance of it
 
 from ..errors import make, refuse
 
-# What torch and NumPy share no type for, by the integer whose bits they share.
-_BITS = {torch.bfloat16: (torch.int16, ml_dtypes.bfloat16)}
-for _name, _type in (("float8_e4m3fn", ml_dtypes.float8_e4m3fn), ("float8_e5m2", ml_dtypes.float8_e5m2)):
-    if hasattr(torch, _name):
-        _BITS[getattr(torch, _name)] = (torch.uint8, _type)
 _TORCH_OF_NUMPY: dict[np.dtype[Any], torch.dtype] = {
-    np.dtype(of): to
-    for of, to in [
-        ("f4", torch.float32), ("f2", torch.float16), ("f8", torch.float64), ("i8", torch.int64), ("i4", torch.int32),
-        ("u1", torch.uint8), ("?", torch.bool), *((numpy, to) for to, (_, numpy) in _BITS.items()),
+    np.dtype(numpy): getattr(torch, name)
+    for numpy, name in [
+        ("f4", "float32"), ("f2", "float16"), ("f8", "float64"), ("i8", "int64"), ("i4", "int32"), ("u1", "uint8"), ("?", "bool"),
+        (ml_dtypes.bfloat16, "bfloat16"), (ml_dtypes.float8_e4m3fn, "float8_e4m3fn"), (ml_dtypes.float8_e5m2, "float8_e5m2"),
     ]
+    if hasattr(torch, name)  # float8 came with torch 2.1
 }  # fmt: skip
 
 
@@ -45,13 +42,28 @@ def numpy_dtype_of(dtype: torch.dtype) -> np.dtype[Any]:
     raise refuse("dtype", f"{dtype} is not drawn")
 
 
+class _Memory:
+    """A tensor's memory as NumPy asks for it. ``Tensor.numpy()`` knows neither bfloat16 nor float8, and forbids for ever that the
+    storage changes its size, which FSDP does."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor = tensor  # lives as long as the array
+        size = tensor.element_size()
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": tuple(tensor.shape),
+            "strides": tuple(stride * size for stride in tensor.stride()),
+            "typestr": f"|V{size}",
+            "data": (tensor.data_ptr(), False),
+        }
+
+
 def share_memory(tensor: torch.Tensor) -> np.ndarray:
     """A tensor on the CPU as an array over the same memory."""
-    tensor = tensor.detach()
-    if tensor.dtype not in _BITS:
-        return tensor.numpy()
-    integer, numpy_dtype = _BITS[tensor.dtype]
-    return tensor.view(integer).numpy().view(numpy_dtype)
+    dtype = numpy_dtype_of(tensor.dtype)
+    if tensor.numel() == 0:
+        return np.empty(tuple(tensor.shape), dtype)
+    return np.asarray(_Memory(tensor)).view(dtype)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
@@ -75,10 +87,11 @@ class LocalPart(NamedTuple):
 
 def local_of(tensor: torch.Tensor) -> torch.Tensor:
     """What this rank holds."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor.detach()
+    local: torch.Tensor = tensor.to_local() if isinstance(tensor, DTensor) else tensor.detach()
+    return local
 
 
-def parts_of(tensor: torch.Tensor, name: str) -> list[LocalPart]:
+def parts_of(tensor: Any, name: str) -> list[LocalPart]:
     """The boxes of the full tensor that this rank holds: one for most placements, more for strided ones; none outside the mesh.
 
     Raises UnsupportedError for partial sums and for a local tensor that is not what torch's placements say.
