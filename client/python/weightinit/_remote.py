@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import grpc
 import numpy as np
@@ -158,7 +158,7 @@ class RemoteSource:
         receiver = Receiver(left, self._fingerprint, self._options.check)
         timeout = None if deadline is None else max(deadline - time.monotonic(), 0)
         # Messages come as they are on the wire: Receiver takes the values out of them without a copy of their own.
-        method = self._connect().unary_stream(_METHOD, request_serializer=lambda message: message.SerializeToString())
+        method: Any = self._connect().unary_stream(_METHOD, request_serializer=lambda message: message.SerializeToString())
         call = method(request, timeout=timeout, metadata=self._options.metadata)
         try:
             for message in call:

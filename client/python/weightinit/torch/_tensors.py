@@ -14,7 +14,7 @@ try:
     from torch.distributed.tensor import DTensor
 except ImportError:  # before torch 2.5, or built without distributed
     try:
-        from torch.distributed._tensor import DTensor
+        from torch.distributed._tensor import DTensor  # type: ignore[attr-defined]
     except ImportError:
         DTensor = ()  # nothing is an instance of it
 
