@@ -168,10 +168,10 @@ class FaultsTest(harness.TestCase):
         link = Link(self)
         link.limit(megabits=200)
         server = self.behind(link)
-        client = self.begin(server.address)
+        client = self.begin(server.address, "--retry-for", "300")
         wait_until(lambda: link.bytes_received() > 4 * MIB, "the client is in the middle")
         link.cut()
-        # Short ones are TCP's matter. Long ones are noticed by both sides' keepalive, after 80 s, and end the stream.
+        # Short ones are TCP's matter. Long ones are noticed on both sides (TCP_USER_TIMEOUT, keepalive), and end the stream.
         time.sleep(100 if SECONDS >= 30 else 2)
         self.assertTrue(client.is_running(), client.text)
         link.heal()
