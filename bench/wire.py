@@ -122,7 +122,9 @@ class Wire:
         self.raw = self.peer("raw", "127.0.0.1:0")
         self.raw_local = self.peer("raw", self.socket("raw"))
         self.protobuf = self.peer("protobuf", "127.0.0.1:0")
-        self.tls = self.peer("tls", "127.0.0.1:0", *self.certificate())
+        certificate, key = self.certificate()
+        tls = ["--listen", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", key]
+        self.tls = self.serve([programs / "weightinit-server", *tls, *server_flags], " on ", "stderr")
         self.flight = None
         if flight_python:
             self.flight_command = [flight_python, pathlib.Path(__file__).with_name("flight.py")]
