@@ -66,15 +66,17 @@ std::chrono::steady_clock::time_point EndOf(std::chrono::milliseconds delay,
   return deadline.has_value() ? std::min(end, *deadline) : end;
 }
 
-bool WaitToRetry(grpc::Channel& channel, std::chrono::milliseconds delay, const Deadline& deadline,
+bool WaitToRetry(grpc::Channel& channel, const absl::Status& status,
+                 std::chrono::milliseconds delay, const Deadline& deadline,
                  const std::stop_token& stop) {
   const auto end = EndOf(delay, deadline);
+  const bool is_asked_for = proto::DetailsOf(status).retry_delay.has_value();
   bool was_lost = false;
   while (!stop.stop_requested()) {
     const grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
     const auto now = std::chrono::steady_clock::now();
     if (now >= end || (was_lost && state == GRPC_CHANNEL_READY)) return true;
-    was_lost = was_lost || state != GRPC_CHANNEL_READY;
+    was_lost = !is_asked_for && (was_lost || state != GRPC_CHANNEL_READY);
     // gRPC connects while somebody waits for it. With nobody there it looks every 5 seconds.
     channel.WaitForStateChange(state, std::chrono::system_clock::now() +
                                           std::min<std::chrono::nanoseconds>(end - now, kPoll));

@@ -42,8 +42,10 @@ std::optional<std::chrono::milliseconds> DelayAfter(const absl::Status& status, 
 std::chrono::steady_clock::time_point EndOf(std::chrono::milliseconds delay,
                                             const Deadline& deadline);
 
-// Waits for the delay, or until a lost connection stands again. False if it was stopped before.
-bool WaitToRetry(grpc::Channel& channel, std::chrono::milliseconds delay, const Deadline& deadline,
+// Waits for the delay after `status`; if the connection broke, only until it stands again. False if
+// it was stopped before.
+bool WaitToRetry(grpc::Channel& channel, const absl::Status& status,
+                 std::chrono::milliseconds delay, const Deadline& deadline,
                  const std::stop_token& stop);
 
 }  // namespace weightinit::client

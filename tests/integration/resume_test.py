@@ -221,7 +221,7 @@ class ResumeTest(harness.TestCase):
         self.assertTrue(filecmp.cmp(self.target, self.expected, shallow=False))
         for server in servers:
             server.stop()
-            self.assertRegex(server.text, "stream ended.*InitializeModel")
+            self.assertRegex(server.text, "call ended.*InitializeModel")
 
     def test_a_replica_that_was_never_there_does_no_harm(self):
         gone = self.server()
