@@ -135,7 +135,7 @@ class TorchSequence {
     TensorPlan& tensor = plan_.tensors[i];
     for (int d = tensor.first_draw; d < tensor.first_draw + tensor.num_draws; ++d) {
       Draw& draw = plan_.draws[static_cast<std::size_t>(d)];
-      const Step step{draw.distribution, tensor.dtype, SizeOf(draw.shape)};
+      const Step step{draw.distribution, tensor.dtype, SizeOf(draw.shape), static_cast<int>(i)};
       if (!Counts(step)) continue;
       draw.step = static_cast<std::int64_t>(steps_.size());
       const std::string note = torch_cpu::ApproximationOf(dialect_, step);
@@ -156,7 +156,7 @@ class TorchSequence {
     const std::string path = PathOfDraw(k);
     if (!init.has_value()) {
       for (const Draw& draw : plan_.DrawsOf(static_cast<int>(i))) {
-        const Step step{draw.distribution, tensor.dtype, SizeOf(draw.shape)};
+        const Step step{draw.distribution, tensor.dtype, SizeOf(draw.shape), static_cast<int>(i)};
         const absl::Status status = Counts(step) ? Take(step, path) : absl::OkStatus();
         if (!status.ok()) return status;
       }
@@ -177,7 +177,7 @@ class TorchSequence {
                                         .dtype_field = path_of_(i) + ".dtype",
                                         .scale_field = path_of_(i) + ".scale"});
     if (!method.ok()) return method.status();
-    const Step step{method->distribution, tensor.dtype, tensor.num_elements};
+    const Step step{method->distribution, tensor.dtype, tensor.num_elements, static_cast<int>(i)};
     return Counts(step) ? Take(step, path) : absl::OkStatus();
   }
 

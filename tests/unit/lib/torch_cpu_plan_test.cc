@@ -285,6 +285,32 @@ TEST(TorchCpuStart, AStateStandsInPlaceOfTheSeed) {
   EXPECT_EQ(BytesOfTensor(MustResolve(recipe), "a"), from_state);
 }
 
+// Passing over a tensor that is drawn whole costs its memory too.
+TEST(TorchCpuLimits, CountWhatPrecedes) {
+  Recipe recipe;
+  recipe.generator = Torch("2.12");
+  recipe.tensors = {Spec("b", {3}, Uniform{}), Spec("a", {1000, 100}, TruncatedNormal{}),
+                    Spec("c", {3}, Uniform{})};
+  const auto refusal_of = [&](const char* name, std::int64_t bytes) {
+    const ModelPlan plan = MustResolve(recipe);
+    const auto bound = Bind(plan, {.name = name}, "selection");
+    EXPECT_OK(bound);
+    return std::string(
+        CheckLimits(plan, std::vector{*bound}, {.max_matrix_bytes = bytes}).message());
+  };
+  EXPECT_EQ(refusal_of("b", 1), "");  // drawn before
+  EXPECT_THAT(refusal_of("c", 1599999),
+              AllOf(HasSubstr("\"c\" [3] is drawn after \"a\" [1000, 100]"), HasSubstr("1600000")));
+  EXPECT_THAT(refusal_of("a", 1599999), HasSubstr("\"a\" [1000, 100] needs"));
+  EXPECT_EQ(refusal_of("c", 1600000), "");
+  // Also a draw that a later one replaces.
+  recipe.draws = {{"a", std::nullopt, ""},
+                  {"c", std::nullopt, ""},
+                  {"b", std::nullopt, ""},
+                  {"a", Uniform{}, ""}};
+  EXPECT_THAT(refusal_of("b", 1599999), HasSubstr("is drawn after \"a\""));
+}
+
 TEST(TorchCpuPlan, SaysWhatIsApproximate) {
   const auto notes = [](const TensorSpec& spec, const TorchCpu& torch) {
     const auto plan = ResolveTensor(spec, 0, torch);
