@@ -137,6 +137,7 @@ class TorchSequence {
       Draw& draw = plan_.draws[static_cast<std::size_t>(d)];
       const Step step{draw.distribution, tensor.dtype, SizeOf(draw.shape), static_cast<int>(i)};
       if (!Counts(step)) continue;
+      WarnOfBounds(draw.distribution, tensor);
       draw.step = static_cast<std::int64_t>(steps_.size());
       const std::string note = torch_cpu::ApproximationOf(dialect_, step);
       if (!note.empty() &&
@@ -146,6 +147,20 @@ class TorchSequence {
       if (!status.ok()) return status;
     }
     return absl::OkStatus();
+  }
+
+  // torch.nn.init.trunc_normal_(w, std=0.02) cuts at -2 and 2, not at -0.04 and 0.04.
+  static void WarnOfBounds(const Distribution& distribution, TensorPlan& tensor) {
+    const auto* truncated = std::get_if<TruncatedNormalWith>(&distribution);
+    if (truncated == nullptr || truncated->clamp.has_value() ||
+        (truncated->mean == 0 && truncated->std == 1) ||
+        !std::holds_alternative<TruncatedNormal>(tensor.init))
+      return;
+    const torch_cpu::TruncNormalFill fill = torch_cpu::FillOf(*truncated);
+    tensor.warnings.push_back("bounds are multiples of std, so that this is trunc_normal_ with a=" +
+                              FormatNumber(fill.a) + ", b=" + FormatNumber(fill.b) +
+                              "; torch's own a and b are bounds of the value, as with "
+                              "bounds=ABSOLUTE");
   }
 
   // A draw that a later one replaces.

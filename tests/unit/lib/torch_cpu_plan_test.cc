@@ -399,11 +399,29 @@ TEST(TorchCpuPlan, SaysWhatIsApproximate) {
   EXPECT_THAT(notes(Spec("w", {64}, Normal{}, DType::kFloat64), Torch()), HasSubstr("libm"));
   EXPECT_THAT(notes(Spec("w", {64}, Normal{}), Torch("1.13", Variant::kDefault)),
               HasSubstr("libm"));
-  EXPECT_EQ(notes(Spec("w", {64}, Normal{}, DType::kFloat16), Torch()), "");
+  for (const DType narrow : {DType::kFloat16, DType::kBFloat16}) {
+    EXPECT_THAT(notes(Spec("w", {64}, Normal{}, narrow), Torch()), HasSubstr("16-bit normals"));
+    EXPECT_THAT(notes(Spec("w", {8, 8}, Sparse{.sparsity = 0.5}, narrow), Torch()),
+                HasSubstr("16-bit normals"));
+  }
+  EXPECT_THAT(notes(Spec("w", {15}, Normal{}), Torch()), HasSubstr("fewer than 16"));
+  EXPECT_EQ(notes(Spec("w", {15}, Uniform{}), Torch("1.13", Variant::kDefault)), "");
   EXPECT_THAT(notes(Spec("w", {64}, Normal{}, DType::kFloat16), Torch("2.5")),
               HasSubstr("approximate: FLOAT16"));
   EXPECT_THAT(notes(Spec("w", {64}, TruncatedNormal{}), Torch()), HasSubstr("MKL"));
   EXPECT_THAT(notes(Spec("w", {64}, TruncatedNormal{}), Torch("2.12")), HasSubstr("2.12"));
+}
+
+TEST(TorchCpuPlan, WarnsOfBoundsThatTorchWouldReadOtherwise) {
+  const auto warned = [](const TruncatedNormal& init) {
+    const auto plan = ResolveTensor(Spec("w", {64}, init), 0, Torch());
+    EXPECT_OK(plan);
+    return plan.ok() &&
+           Join(plan->tensors[0].warnings, "").find("torch's own a") != std::string::npos;
+  };
+  EXPECT_FALSE(warned({}));
+  EXPECT_TRUE(warned({.std = 0.02}));
+  EXPECT_FALSE(warned({.std = 0.02, .bounds = TruncationBounds::kAbsolute}));
 }
 
 TEST(TorchCpuPlan, Refusals) {
