@@ -150,10 +150,12 @@ class Flags {
           options.chunk_bytes, kMinChunkBytes, kMaxChunkBytes, kChunkStepBytes);
     Number("--chunks-ahead", "Chunks that a stream draws before they can be sent", "Resources",
            options.chunks_ahead, 1, 64);
-    Bytes("--cache-bytes",
-          "Matrices kept for further chunks and slices of orthogonal, delta_orthogonal and sparse "
-          "tensors, and besides the last one that is larger; 0: none, each chunk makes its own",
-          "Resources", options.cache_bytes, 0);
+    Bytes(
+        "--cache-bytes",
+        "Matrices kept for further chunks and slices of orthogonal, delta_orthogonal and sparse "
+        "tensors, and besides the last one that is larger; also states of torch_cpu's streams; 0: "
+        "none, each chunk makes its own",
+        "Resources", options.cache_bytes, 0);
     Bytes("--recipe-cache-bytes", "Resolved recipes kept for requests by fingerprint; 0: none",
           "Resources", options.recipe_cache_bytes, 0);
 

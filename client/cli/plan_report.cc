@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "client/cli/look.h"
+#include "client/cli/replay_text.h"
 #include "client/cli/table.h"
 #include "client/printable.h"
 #include "weightinit/initializer.h"
@@ -141,6 +142,18 @@ std::string UncoveredText(const v1::PlanReport& report, const Terminal& terminal
                   terminal, [](const std::string& tensor) { return tensor; });
 }
 
+std::string ApproximationsText(const PlanAnswer& answer) {
+  std::vector<Approximation> approximations;
+  for (const v1::TensorPlan& tensor : answer.tensors) {
+    for (const std::string& note : tensor.notes())
+      AddApproximation(tensor.name(), note, approximations);
+  }
+  std::string text;
+  for (const Approximation& approximation : approximations)
+    text += Printable(ApproximationText(approximation)) + "\n";
+  return text;
+}
+
 std::string WarningsText(const PlanAnswer& answer, const Terminal& terminal) {
   std::string text;
   const auto add = [&](const std::string& warning) {
@@ -189,8 +202,8 @@ std::vector<std::string> IdleHints(const PlanAnswer& answer, const Recipe& recip
 
 std::string PlanReportText(const PlanAnswer& answer, const Recipe& recipe,
                            const std::vector<std::size_t>& tensors_of_rules,
-                           const std::vector<std::string>& idle_hints, const std::string& seed_text,
-                           const Terminal& terminal) {
+                           const std::vector<std::string>& idle_hints,
+                           const std::string& start_text, const Terminal& terminal) {
   const v1::PlanReport& report = answer.report;
   std::string text = TensorsText(answer, terminal);
   if (const std::string rules = RulesText(answer, recipe, tensors_of_rules, idle_hints, terminal);
@@ -199,21 +212,22 @@ std::string PlanReportText(const PlanAnswer& answer, const Recipe& recipe,
   }
   text += OverlapsText(report, terminal);
   text += UncoveredText(report, terminal);
+  text += ApproximationsText(answer);
   text += WarningsText(answer, terminal);
   if (answer.tensors.size() < report.tensor_count()) {
     text += WithCommas(answer.tensors.size()) + " of " + WithCommas(report.tensor_count()) +
             " tensors shown; the whole recipe:\n";
   }
-  text += PlanTotalsText(report, seed_text);
+  text += PlanTotalsText(report, start_text);
   return text;
 }
 
-std::string PlanTotalsText(const v1::PlanReport& report, const std::string& seed_text) {
+std::string PlanTotalsText(const v1::PlanReport& report, const std::string& start_text) {
   std::string text = WithCommas(report.tensor_count()) +
                      (report.tensor_count() == 1 ? " tensor, " : " tensors, ") +
                      WithCommas(report.element_count()) + " elements, " +
-                     HumanBytes(static_cast<double>(report.byte_count())) + "; " +
-                     Printable(report.generator()) + ", " + seed_text + "\n";
+                     HumanBytes(static_cast<double>(report.byte_count())) + "; " + start_text +
+                     "\n";
   if (report.skipped_size() > 0) {
     text += WithCommas(static_cast<std::uint64_t>(report.skipped_size())) + " skipped by rules\n";
   }

@@ -498,6 +498,12 @@ TEST(GeneratorTest, NamesReadBack) {
   torch.torch_version = "1.13";
   EXPECT_EQ(*ParseGenerator("Torch_CPU( variant=default , torch_version=1.13 )"), Generator(torch));
   EXPECT_EQ(*ParseGenerator("torch_cpu()"), Generator(TorchCpu{}));
+  EXPECT_EQ(*ParseTorchVariant("fused", "v"), TorchCpu::Variant::kAvx2);
+  EXPECT_EQ(*ParseTorchVariant("unfused", "v"), TorchCpu::Variant::kAvx2NoFma);
+  EXPECT_EQ(*ParseTorchVariant("default_capability", "v"), TorchCpu::Variant::kDefault);
+  EXPECT_EQ(*ParseTorchVersion("2.1.0+cpu", "v"), (TorchVersion{2, 1}));
+  EXPECT_EQ(*ParseTorchVersion("1.13.1", "v"), (TorchVersion{1, 13}));
+  EXPECT_THAT(ParseTorchVersion("2.1x", "v"), IsInvalid("v", "2.13"));
   EXPECT_THAT(ParseGenerator("torch_cpu(variant=SSE)", "g"), IsInvalid("g.variant", "AVX2_NOFMA"));
   EXPECT_THAT(ParseGenerator("torch_cpu(torch_version=3.0)", "g"),
               IsInvalid("g.torch_version", "2.13"));
