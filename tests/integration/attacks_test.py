@@ -75,6 +75,36 @@ class AttackTest(harness.TestCase):
             slow.cancel()
             reader.join()
 
+    def test_a_recipe_of_too_much_is_refused_by_name(self):
+        server = self.server("--max-tensors=2", "--max-rules=1")
+        recipe = wire.recipe_pb2.Recipe(tensors=[wire.spec(name, [3]) for name in "ab"])
+        with wire.channel(server.address) as channel:
+            stub = wire.stub(channel)
+
+            def calls():
+                yield lambda: stub.Plan(wire.plan_pb2.PlanRequest(recipe=recipe), timeout=20)
+                yield lambda: stub.Summarize(wire.summary_pb2.SummarizeRequest(recipe=recipe), timeout=20)
+                yield lambda: stub.InitializeModel(wire.service_pb2.InitializeModelRequest(recipe=recipe), timeout=20)
+
+            for call in calls():
+                list(call())
+            recipe.rules.add(), recipe.renames.add()
+            for call in calls():
+                refused = wire.failure(call)
+                self.assertEqual((refused.code, refused.reason), (grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"))
+                self.assertEqual(refused.info.metadata["flag"], "--max-rules")
+            del recipe.rules[:], recipe.renames[:]
+            # A few bytes whose program would be megabytes.
+            recipe.rules.add(name_regex=r"\pL{1000}", init=wire.initializer_pb2.Initializer(zeros=wire.initializer_pb2.Zeros()))
+            for call in calls():
+                refused = wire.failure(call)
+                self.assertEqual(refused.code, grpc.StatusCode.INVALID_ARGUMENT)
+                self.assertIn("rules[0].name_regex", refused.text)
+            del recipe.rules[:]
+            recipe.tensors.append(wire.spec("c", [3]))
+            for call in calls():
+                self.assertEqual(wire.failure(call).info.metadata["flag"], "--max-tensors")
+
     def test_a_caller_beyond_its_share_is_refused_and_others_are_not(self):
         server = self.server("--max-streams-per-peer=1", "--max-calls-per-second=20", listen=("127.0.0.1:0", f"unix:{self.path('s')}"))
         with wire.channel(server.addresses[0]) as channel, wire.channel(server.addresses[1]) as other:
