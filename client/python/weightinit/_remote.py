@@ -111,8 +111,8 @@ class RemoteSource:
         self, lots: list[list[Pending]], progress: Progress, deadline: float | None, stop: threading.Event
     ) -> None:
         with concurrent.futures.ThreadPoolExecutor(len(lots)) as pool:
-            futures = [pool.submit(self._read, lot, progress, deadline, stop) for lot in lots]
             try:
+                futures = [pool.submit(self._read, lot, progress, deadline, stop) for lot in lots]
                 for future in concurrent.futures.as_completed(futures):
                     future.result()
             finally:
