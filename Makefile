@@ -1,4 +1,4 @@
-# What can be done here: `make help`. Two variables: PRESET (release, debug, asan, tsan, aarch64), JOBS.
+# What can be done here: `make help`. Variables: PRESET (release, debug, asan, tsan, aarch64), JOBS, CMAKE_FLAGS.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
@@ -24,7 +24,7 @@ demo: install-build ## Install what is missing, build, and stream a ResNet-50 fr
 
 .PHONY: build
 build: ## Build into build/$(PRESET)/bin
-	@cmake --preset $(PRESET) --log-level=WARNING >/dev/null
+	@cmake --preset $(PRESET) $(CMAKE_FLAGS) --log-level=WARNING >/dev/null
 	@cmake --build --preset $(PRESET) --parallel $(JOBS) $(addprefix --target ,$(TARGETS))
 
 .PHONY: clean
@@ -44,12 +44,23 @@ test-slow: install-build install-test .venv/ready ## Run the long tests: every i
 	@$(call CTEST,$(PRESET)) --label-regex slow
 
 # TORCH=1 adds torch (6 GB with what it brings along), without which its tests are skipped.
-PYTHON_TORCH = $(if $(TORCH),.venv-python/torch)
+PYTHON_PEERS ?= jax $(if $(TORCH),torch)
+PYTEST = .venv-python/bin/python3 -m pytest -q client/python/tests $(PYTEST_FLAGS)
 .PHONY: test-python
-test-python: install-build install-python .venv-python/ready $(PYTHON_TORCH) ## Build the Python package and run its tests (TORCH=1: with torch; PYTEST_FLAGS)
+test-python: install-build install-python $(PYTHON_PEERS:%=.venv-python/%) ## Build the Python package and run its tests (TORCH=1: with torch; PYTEST_FLAGS)
 	@$(MAKE) build-programs
 	@cmake -E env CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) .venv-python/bin/python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation ./client/python
-	@.venv-python/bin/python3 -m pytest -q client/python/tests $(PYTEST_FLAGS)
+	@$(PYTEST)
+
+# The same package of what `make build` compiled already: minutes less than what pip compiles by itself. Without torch and jax.
+.PHONY: test-python-core
+test-python-core: install-build install-python .venv-python/ready
+	@cmake --preset $(PRESET) --log-level=WARNING -DWEIGHTINIT_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/.venv-python/bin/python3 \
+	  -Dnanobind_DIR="$$(.venv-python/bin/python3 -m nanobind --cmake_dir)" >/dev/null
+	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target weightinit_program weightinit-server weightinit_python weightinit_python_package
+	@rm -rf build/$(PRESET)/python && cmake --install build/$(PRESET) --component python --prefix build/$(PRESET)/python >/dev/null
+	@cp -r client/python/weightinit/. build/$(PRESET)/python/weightinit
+	@PYTHONPATH=$(CURDIR)/build/$(PRESET)/python $(PYTEST) --ignore-glob='*torch*' --ignore-glob='*jax*' --ignore-glob='*examples*'
 
 .PHONY: build-programs
 build-programs:
@@ -100,6 +111,11 @@ parity-jax: install-build install-test ## Compare with jax, installed from PyPI 
 	@build/jax/bin/pip install --quiet jax
 	@WEIGHTINIT_PROBE=build/$(PRESET)/bin/jax_threefry_probe build/jax/bin/python3 -B tests/parity/jax_threefry_test.py
 	@WEIGHTINIT_PROBE=build/$(PRESET)/bin/plan_probe build/jax/bin/python3 -B tests/parity/jax_model_test.py
+
+.PHONY: faults
+faults: install-build install-test .venv/ready ## Kill servers, cut links, fill disks and shift clocks under load (5 minutes)
+	@$(MAKE) build
+	@FAULTS_SECONDS=60 $(call CTEST,$(PRESET)) --label-regex faults --verbose
 
 .PHONY: statistics
 statistics: install-build install-test .venv/ready ## Test 10^9 normals and the tails of 10^11 (minutes)
@@ -180,6 +196,6 @@ node_modules/.package-lock.json: package.json package-lock.json
 	.venv-python/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-.venv-python/torch: client/python/requirements-torch.txt .venv-python/ready
+.venv-python/jax .venv-python/torch: .venv-python/%: client/python/requirements-%.txt .venv-python/ready
 	.venv-python/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

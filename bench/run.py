@@ -71,6 +71,8 @@ def wire_part(options):
         cases, figures = wire.cases_and_figures(processes, worker, options.wire_mebibytes * wire.MIB)
         text = ["", f"## Stream, {options.wire_mebibytes} MiB, {options.rounds} rounds"]
         text += tables("wire", options, cases, figures)
+        if not options.only:
+            text += ["", measure.markdown(wire.chunk_sizes(processes, options.wire_mebibytes * wire.MIB, options.rounds))]
         if options.gibibytes:
             text += ["", measure.markdown(wire.memory_growth(processes, options.gibibytes))]
         return wire.conditions(), text

@@ -4,6 +4,7 @@ in-process and Arrow Flight, on the loopback."""
 import contextlib
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ import time
 
 import torch
 
-from measure import Case, Figure, Ratio, Time, timed
+from measure import Case, Figure, Ratio, Time, run_rounds, timed
 
 MIB, GIB = 2**20, 2**30
 CONGESTION = "/proc/sys/net/ipv4/tcp_congestion_control"
@@ -121,7 +122,9 @@ class Wire:
         self.raw = self.peer("raw", "127.0.0.1:0")
         self.raw_local = self.peer("raw", self.socket("raw"))
         self.protobuf = self.peer("protobuf", "127.0.0.1:0")
-        self.tls = self.peer("tls", "127.0.0.1:0", *self.certificate())
+        certificate, key = self.certificate()
+        tls = ["--listen", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", key]
+        self.tls = self.serve([programs / "weightinit-server", *tls, *server_flags], " on ", "stderr")
         self.flight = None
         if flight_python:
             self.flight_command = [flight_python, pathlib.Path(__file__).with_name("flight.py")]
@@ -190,8 +193,9 @@ def cases_and_figures(wire, engine, size):
         ours("normal, 2 connections", "normal", 2, "drop"),
         ours("constant, automatic connections", constant, 0, "drop"),
         ours("uniform, automatic connections", "uniform", 0, "drop"),
-        case("uniform alone", engine, f"fill uniform FLOAT32 {size // 4} 1"),
-        case("normal alone", engine, f"fill normal FLOAT32 {size // 4} 1"),
+        # As a server draws: into memory that a cache holds.
+        case("uniform alone", engine, f"fill uniform FLOAT32 {4 * MIB} 1", 16 * MIB),
+        case("normal alone", engine, f"fill normal FLOAT32 {4 * MIB} 1", 16 * MIB),
         Case("torch uniform_, 1 thread", timed(torch_uniform), size),
         case(f"raw TCP, {streams} sockets", wire.client(wire.raw), f"rawstreams {size // 16} {streams}", size // 16 * streams),
         case(f"constant, {streams} streams, a connection each", wire.client(wire.ours),
@@ -258,6 +262,7 @@ def figures(streams):
         rate("digest on / off, constant into memory", "constant into memory, digest", "constant into memory"),
         rate(f"{many} on as many connections / 1", f"{many}, a connection each", "constant", 0.9),
         rate(f"{many} on one connection / 1", f"{many}, one connection", "constant"),
+        rate(f"uniform, {streams} streams on as many connections / 1", f"uniform, {streams} streams, a connection each", "uniform", 0.9),
         rate(f"raw TCP, {streams} sockets / 1", f"raw TCP, {streams} sockets", "raw TCP"),
         rate(f"{many} on as many connections / raw TCP, as many sockets", f"{many}, a connection each", f"raw TCP, {streams} sockets"),
         fairness(f"{many}, a connection each"),
@@ -269,6 +274,22 @@ def figures(streams):
         rate("TLS / plaintext, constant", "constant, TLS", "constant"),
         rate("TLS / plaintext, constant, 2 connections each", "constant, TLS, 2 connections", "constant, 2 connections"),
     ]
+
+
+def chunk_sizes(wire, size, rounds):
+    """Rows: GB/s of a uniform stream, by the server's --chunk-bytes and --chunks-ahead."""
+    kibibytes, ahead = (64, 256, 512, 1024, 2048), (1, 2, 4)
+
+    def reader(chunk, count):
+        flags = [f"--chunk-bytes={chunk}KiB", f"--chunks-ahead={count}"]
+        server = wire.serve([wire.programs / "weightinit-server", "--listen", "127.0.0.1:0", *flags], " on ", "stderr")
+        client = wire.client(server)
+        return Case(f"{chunk} {count}", lambda: client.run(f"weights uniform {size} 1 0 drop"))
+
+    times = run_rounds([reader(chunk, count) for chunk in kibibytes for count in ahead], rounds, progress=lambda line: None)
+    rate = lambda chunk, count: size / 1e9 / statistics.median(time.wall for time in times[f"{chunk} {count}"])
+    return [["uniform, GB/s, chunks of", *(f"{count} ahead" for count in ahead)],
+            *([f"{chunk} KiB", *(f"{rate(chunk, count):.2f}" for count in ahead)] for chunk in kibibytes)]
 
 
 def memory_growth(wire, gibibytes):

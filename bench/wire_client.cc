@@ -37,6 +37,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "bench/wire_socket.h"
 #include "client/backend.h"
 #include "client/remote_backend.h"
@@ -336,6 +337,7 @@ int main(int argc, char** argv) {
   mallopt(M_TOP_PAD, 64 << 20);
   mallopt(M_ARENA_MAX, 1);
   setenv("GRPC_EXPERIMENTS", "-tcp_read_chunks", /*overwrite=*/0);
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   if (argc < 2) return 2;
   weightinit::bench::Worker worker(argv[1], argc > 2 ? argv[2] : "");
   for (std::string line; std::getline(std::cin, line);) {

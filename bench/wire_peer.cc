@@ -1,9 +1,8 @@
-// Servers that bench/wire.py compares ours with, or needs beside it:
+// Servers that bench/wire.py compares ours with:
 //
 //  * `wire_peer raw ADDRESS` answers 8 bytes, a count, with as many bytes of a constant buffer
 //  * `wire_peer protobuf ADDRESS`: the same values as ordinary protobuf messages, a `bytes` field,
 //    written by a blocking generated service; GetCapabilities answers nothing
-//  * `wire_peer tls ADDRESS CERT KEY`: weightinit-server's own service behind TLS
 //
 // Says "serving ADDRESS" once it does, and serves until it is killed.
 #include <grpcpp/grpcpp.h>
@@ -11,19 +10,16 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <span>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "bench/wire_socket.h"
 #include "server/listen_address.h"
-#include "server/options.h"
-#include "server/service.h"
 #include "weightinit/v1/service.grpc.pb.h"
 
 namespace weightinit::bench {
@@ -77,23 +73,16 @@ class PlainService final : public v1::WeightInitService::WithCallbackMethod_GetC
   }
 };
 
-[[noreturn]] void Serve(grpc::Service& service, const std::string& address,
-                        const std::shared_ptr<grpc::ServerCredentials>& credentials) {
+[[noreturn]] void Serve(grpc::Service& service, const std::string& address) {
   int port = 0;
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(address, credentials, &port);
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) std::exit(1);
   Announce(server::WithPort(address, port));
   server->Wait();
   std::exit(0);
-}
-
-std::string Contents(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
 }
 
 }  // namespace
@@ -105,18 +94,13 @@ int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.size() == 2 && arguments[0] == "raw") ServeRaw(arguments[1]);
   if (arguments.size() == 2 && arguments[0] == "protobuf") {
     PlainService service;
-    Serve(service, arguments[1], grpc::InsecureServerCredentials());
+    Serve(service, arguments[1]);
   }
-  if (arguments.size() == 4 && arguments[0] == "tls") {
-    weightinit::server::WeightInitService service(weightinit::server::ServerOptions(), nullptr);
-    grpc::SslServerCredentialsOptions tls;
-    tls.pem_key_cert_pairs.push_back({Contents(arguments[3]), Contents(arguments[2])});
-    Serve(service, arguments[1], grpc::SslServerCredentials(tls));
-  }
-  std::cerr << "wire_peer raw ADDRESS | protobuf ADDRESS | tls ADDRESS CERT KEY\n";
+  std::cerr << "wire_peer raw ADDRESS | protobuf ADDRESS\n";
   return 2;
 }

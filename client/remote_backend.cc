@@ -221,7 +221,9 @@ absl::Status RemoteBackend::Summarize(
     const auto delay = DelayAfter(status, reached, backoff);
     if (!delay.has_value()) return status;
     if (options_.on_break && !std::exchange(is_told, true)) options_.on_break(status);
-    if (!Sleep(*delay, deadline, stop)) return absl::CancelledError("interrupted");
+    if (!WaitToRetry(*channels_[0], status, *delay, deadline, stop)) {
+      return absl::CancelledError("interrupted");
+    }
   }
 }
 

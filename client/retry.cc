@@ -3,14 +3,15 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
+#include <chrono>
 
 #include "absl/strings/string_view.h"
 #include "proto/convert_status.h"
 
 namespace weightinit::client {
 namespace {
+
+constexpr std::chrono::milliseconds kPoll{50};  // gRPC's wait knows of no stop
 
 // Whether a server that had a call is gone with it. Before anything came, other codes are more
 // likely to be what is said to everyone; so is what a proxy says that finds no server behind it, in
@@ -40,7 +41,6 @@ bool IsBusy(const absl::Status& status) {
 }
 
 bool IsConnected(grpc::Channel& channel, const Deadline& deadline, const std::stop_token& stop) {
-  constexpr std::chrono::milliseconds kPoll{50};  // gRPC's wait knows of no stop
   for (;;) {
     const grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
     if (state == GRPC_CHANNEL_READY) return true;
@@ -66,12 +66,22 @@ std::chrono::steady_clock::time_point EndOf(std::chrono::milliseconds delay,
   return deadline.has_value() ? std::min(end, *deadline) : end;
 }
 
-bool Sleep(std::chrono::milliseconds delay, const Deadline& deadline, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::unique_lock lock(mutex);
-  std::condition_variable_any wake;
-  wake.wait_until(lock, stop, EndOf(delay, deadline), [] { return false; });
-  return !stop.stop_requested();
+bool WaitToRetry(grpc::Channel& channel, const absl::Status& status,
+                 std::chrono::milliseconds delay, const Deadline& deadline,
+                 const std::stop_token& stop) {
+  const auto end = EndOf(delay, deadline);
+  const bool is_asked_for = proto::DetailsOf(status).retry_delay.has_value();
+  bool was_lost = false;
+  while (!stop.stop_requested()) {
+    const grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= end || (was_lost && state == GRPC_CHANNEL_READY)) return true;
+    was_lost = !is_asked_for && (was_lost || state != GRPC_CHANNEL_READY);
+    // gRPC connects while somebody waits for it. With nobody there it looks every 5 seconds.
+    channel.WaitForStateChange(state, std::chrono::system_clock::now() +
+                                          std::min<std::chrono::nanoseconds>(end - now, kPoll));
+  }
+  return false;
 }
 
 }  // namespace weightinit::client

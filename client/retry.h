@@ -42,8 +42,11 @@ std::optional<std::chrono::milliseconds> DelayAfter(const absl::Status& status, 
 std::chrono::steady_clock::time_point EndOf(std::chrono::milliseconds delay,
                                             const Deadline& deadline);
 
-// Waits. False if it was stopped before.
-bool Sleep(std::chrono::milliseconds delay, const Deadline& deadline, const std::stop_token& stop);
+// Waits for the delay after `status`; if the connection broke, only until it stands again. False if
+// it was stopped before.
+bool WaitToRetry(grpc::Channel& channel, const absl::Status& status,
+                 std::chrono::milliseconds delay, const Deadline& deadline,
+                 const std::stop_token& stop);
 
 }  // namespace weightinit::client
 

@@ -161,7 +161,7 @@ bool Transfer::ReadRest(const std::shared_ptr<grpc::Channel>& channel, Rest& res
       return false;
     }
     if (options_.on_break && !break_told_.exchange(true)) options_.on_break(outcome.status);
-    if (!Sleep(*delay, options_.deadline, stop_.get_token())) {
+    if (!WaitToRetry(*channel, outcome.status, *delay, options_.deadline, stop_.get_token())) {
       Fail(absl::CancelledError("interrupted"));
       return false;
     }

@@ -27,6 +27,8 @@ if(WEIGHTINIT_BUILD_SERVICE)
   find_package(gRPC CONFIG REQUIRED)
   find_package(CLI11 CONFIG REQUIRED)
   find_package(spdlog CONFIG REQUIRED)
+  find_package(prometheus-cpp CONFIG REQUIRED)
+  find_package(civetweb CONFIG REQUIRED)  # what its exposer serves with; ours serves probes too
 endif()
 
 if(WEIGHTINIT_BUILD_PYTHON)

@@ -46,8 +46,16 @@ class ChunkStream {
   ChunkStream(const Engine& engine, std::shared_ptr<BufferPool> buffers, std::int64_t chunk_bytes,
               std::vector<PlannedSelection> selections, proto::Check check);
 
+  const std::vector<PlannedSelection>& selections() const { return selections_; }
+
   // Of all selections.
   std::int64_t num_bytes() const;
+
+  // Elements that have been drawn of selection `index`. REQUIRES: index < selections().size()
+  std::int64_t drawn(std::size_t index) const {
+    if (index == selection_) return done_;
+    return index < selection_ ? selections_[index].selection.count : 0;
+  }
 
   // What the next chunk costs. Long: it may need a matrix that must be made first, or values far
   // into a stream (torch_cpu).

@@ -1,6 +1,10 @@
 #include "server/listen_address.h"
 
+#include <arpa/inet.h>
+#include <grp.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -8,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <system_error>
 
@@ -32,6 +37,13 @@ class Socket {
 };
 
 std::string ErrorText(int error) { return std::generic_category().message(error); }
+
+std::optional<unsigned> Number(const std::string& text) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
 
 struct HostPort {
   std::string host, port;
@@ -75,6 +87,60 @@ absl::Status CheckListenAddress(std::string_view address) {
   return absl::InvalidArgumentError(
       "--listen: '" + std::string(address) +
       "' is not HOST:PORT (an IPv6 address in brackets) or unix:PATH (at most 107 bytes)");
+}
+
+bool IsLocal(std::string_view address) {
+  if (UnixSocketPath(address)) return true;
+  const std::optional<HostPort> parts = SplitHostPort(address);
+  if (!parts) return false;
+  in_addr four{};
+  in6_addr six{};
+  if (inet_pton(AF_INET, parts->host.c_str(), &four) == 1) {
+    return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  if (inet_pton(AF_INET6, parts->host.c_str(), &six) == 1) return IN6_IS_ADDR_LOOPBACK(&six);
+  return parts->host == "localhost";
+}
+
+absl::StatusOr<SocketFileRights> ParseSocketFileRights(const std::string& mode,
+                                                       const std::string& owner) {
+  SocketFileRights rights;
+  if (!mode.empty()) {
+    const bool is_octal =
+        mode.size() <= 4 && mode.find_first_not_of("01234567") == std::string::npos;
+    if (!is_octal || std::stoul(mode, nullptr, 8) > 0777) {
+      return absl::InvalidArgumentError("--unix-socket-mode: '" + mode +
+                                        "' is not an octal number up to 0777");
+    }
+    rights.mode = static_cast<unsigned>(std::stoul(mode, nullptr, 8));
+  }
+  const std::string user = owner.substr(0, owner.find(':'));
+  const std::string group = user.size() < owner.size() ? owner.substr(user.size() + 1) : "";
+  const auto unknown = [](const std::string& name) {
+    return absl::InvalidArgumentError("--unix-socket-owner: '" + name + "' is not known here");
+  };
+  if (!user.empty()) {
+    const passwd* entry = getpwnam(user.c_str());
+    rights.user = entry == nullptr ? Number(user) : std::optional<unsigned>(entry->pw_uid);
+    if (!rights.user) return unknown(user);
+  }
+  if (!group.empty()) {
+    const ::group* entry = getgrnam(group.c_str());
+    rights.group = entry == nullptr ? Number(group) : std::optional<unsigned>(entry->gr_gid);
+    if (!rights.group) return unknown(group);
+  }
+  return rights;
+}
+
+absl::Status SetRights(const std::string& path, const SocketFileRights& rights) {
+  constexpr unsigned kSame = ~0U;
+  const bool has_owner = rights.user || rights.group;
+  const bool is_set = (!has_owner || chown(path.c_str(), rights.user.value_or(kSame),
+                                           rights.group.value_or(kSame)) == 0) &&
+                      (!rights.mode || chmod(path.c_str(), *rights.mode) == 0);
+  if (is_set) return absl::OkStatus();
+  return absl::UnavailableError("cannot give unix:" + path +
+                                " its mode and owner: " + ErrorText(errno));
 }
 
 absl::Status CheckUnixSocketIsFree(const std::string& path) {

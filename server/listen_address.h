@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace weightinit::server {
 
@@ -18,6 +19,21 @@ std::string WithPort(std::string_view address, int port);
 
 // INVALID_ARGUMENT unless it is "HOST:PORT" or "unix:PATH".
 absl::Status CheckListenAddress(std::string_view address);
+
+// Whether only this machine reaches it: a unix socket, 127.0.0.0/8, [::1] or localhost.
+bool IsLocal(std::string_view address);
+
+// Permissions and owner of socket files, from the text of flags.
+struct SocketFileRights {
+  std::optional<unsigned> mode;
+  std::optional<unsigned> user, group;
+};
+// `mode` in octal digits, `owner` as USER, USER:GROUP or :GROUP, by name or number; empty: none.
+// Errors: INVALID_ARGUMENT.
+absl::StatusOr<SocketFileRights> ParseSocketFileRights(const std::string& mode,
+                                                       const std::string& owner);
+// Errors: UNAVAILABLE, with the system's reason.
+absl::Status SetRights(const std::string& path, const SocketFileRights& rights);
 
 // gRPC removes whatever socket stands in its way, also one that another server is serving on, and
 // does not say why it leaves other files. UNAVAILABLE if something answers there, or is no socket.

@@ -94,9 +94,16 @@ Logger::Logger(LogFormat format, LogLevel level)
 
 Logger::~Logger() = default;
 
-void Logger::Log(LogLevel level, std::string_view message,
-                 std::initializer_list<LogField> fields) const {
-  if (!out_->should_log(SpdlogLevel(level))) return;
+LogField::LogField(std::string_view name, double number) : key(name), is_number(true) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", number);
+  value = text;
+}
+
+bool Logger::Writes(LogLevel level) const { return out_->should_log(SpdlogLevel(level)); }
+
+void Logger::Log(LogLevel level, std::string_view message, std::span<const LogField> fields) const {
+  if (!Writes(level)) return;
   const std::string line = FormatLine(format_, Now(), level, message, fields);
   out_->log(SpdlogLevel(level), spdlog::string_view_t(line));
 }
@@ -136,7 +143,7 @@ std::string JsonQuoted(std::string_view text) {
 }
 
 std::string FormatLine(LogFormat format, std::string_view time, LogLevel level,
-                       std::string_view message, std::initializer_list<LogField> fields) {
+                       std::string_view message, std::span<const LogField> fields) {
   std::string line;
   if (format == LogFormat::kJson) {
     line = "{\"time\":" + JsonQuoted(time) + ",\"level\":" + JsonQuoted(NameOf(level)) +

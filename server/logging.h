@@ -5,6 +5,7 @@
 #include <concepts>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,8 @@ struct LogField {
   template <typename T>
   requires std::integral<T> LogField(std::string_view name, T number)
       : key(name), value(std::to_string(number)), is_number(true) {}
+  // REQUIRES: finite
+  LogField(std::string_view name, double number);
 
   std::string_view key;
   std::string value;
@@ -38,7 +41,13 @@ class Logger {
 
   // One line. `message` is a constant of the program; whatever comes from outside is a field.
   void Log(LogLevel level, std::string_view message,
-           std::initializer_list<LogField> fields = {}) const;
+           std::initializer_list<LogField> fields = {}) const {
+    Log(level, message, std::span(fields.begin(), fields.size()));
+  }
+  void Log(LogLevel level, std::string_view message, std::span<const LogField> fields) const;
+
+  // Whether lines of this level are written.
+  bool Writes(LogLevel level) const;
 
   // The line that says what is served and where. As text it stands alone, without time or level.
   void Announce(std::string_view line, std::initializer_list<LogField> fields) const;
@@ -53,7 +62,11 @@ std::string JsonQuoted(std::string_view text);
 
 // One line without its end.
 std::string FormatLine(LogFormat format, std::string_view time, LogLevel level,
-                       std::string_view message, std::initializer_list<LogField> fields);
+                       std::string_view message, std::span<const LogField> fields);
+inline std::string FormatLine(LogFormat format, std::string_view time, LogLevel level,
+                              std::string_view message, std::initializer_list<LogField> fields) {
+  return FormatLine(format, time, level, message, std::span(fields.begin(), fields.size()));
+}
 
 // gRPC's own lines go to `logger` from now on, which must live as long as the process; nullptr
 // drops them. gRPC has one such target per process.

@@ -6,6 +6,7 @@
 #include <string>
 #include <variant>
 
+#include "absl/synchronization/mutex.h"
 #include "server/lifecycle.h"
 #include "server/logging.h"
 #include "server/options.h"
@@ -52,7 +53,8 @@ int Main(int argc, char** argv) {
   logger.Announce((*server)->Banner(), {{"version", Version()},
                                         {"addresses", addresses},
                                         {"threads", (*server)->threads()},
-                                        {"simd", SimdTarget()}});
+                                        {"simd", SimdTarget()},
+                                        {"metrics", (*server)->admin_address()}});
   const int exit_code = ServeUntilSignalled(**server, options, logger);
   server->reset();
   RouteGrpcLog(nullptr);  // the logger ends here, gRPC's threads may not have
@@ -63,6 +65,8 @@ int Main(int argc, char** argv) {
 }  // namespace weightinit::server
 
 int main(int argc, char** argv) {
+  // Debian's Abseil is a build that looks for deadlocks at every lock: 5 to 10 % of the CPU time.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   try {
     return weightinit::server::Main(argc, argv);
   } catch (const std::exception& error) {  // out of memory or of threads while starting

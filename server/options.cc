@@ -112,10 +112,37 @@ class Flags {
     CLI::Option* listen =
         Described("--listen",
                   "Where to serve: HOST:PORT or unix:PATH, repeatable or separated by "
-                  "commas. Port 0 takes a free one. Plaintext and open to whoever "
-                  "reaches it, hence loopback by default",
+                  "commas. Port 0 takes a free one. Loopback by default: anything wider wants "
+                  "--tls-cert, or --insecure",
                   "Listening", app_.add_option("--listen", options.listen), defaults.listen[0]);
     listen->type_name("ADDRESS")->delimiter(',')->expected(1, 64);
+
+    Text("--metrics-listen",
+         "Where to serve /metrics for Prometheus, /healthz and /readyz for probes, over plain HTTP "
+         "that tells nothing that must be hidden: HOST:PORT",
+         "Listening", "ADDRESS", options.metrics_listen);
+
+    Text("--unix-socket-mode", "Permissions of socket files, such as 0660 [default: the umask's]",
+         "Listening", "OCTAL", options.unix_socket_mode);
+    Text("--unix-socket-owner", "Owner of socket files [default: the process's]", "Listening",
+         "USER:GROUP", options.unix_socket_owner);
+
+    const std::string security = "Who may call";
+    Text("--tls-cert",
+         "Certificate chain; HOST:PORT addresses then speak TLS alone. Read again when it changes",
+         security, "PEM", options.tls_cert);
+    Text("--tls-key", "Its private key", security, "PEM", options.tls_key);
+    Text("--tls-client-ca", "Clients must show a certificate that descends from one of these",
+         security, "PEM", options.tls_client_ca);
+    Text("--token-file",
+         "Calls must bring one of these bearer tokens: a line each, NAME TOKEN [max-streams=N]. "
+         "Read again when it changes. Health needs none",
+         security, "FILE", options.token_file);
+    Switch("--insecure", "Allow plaintext on addresses other than loopback, tokens included",
+           security, options.insecure);
+    Choice("--reflection", "Let clients ask for the schema; auto: unless TLS or tokens are on",
+           security, options.reflection,
+           {{"auto", Reflection::kAuto}, {"on", Reflection::kOn}, {"off", Reflection::kOff}});
 
     Number("--threads", "Threads that draw; 0: one per processor", "Resources", options.threads, 0,
            4096);
@@ -123,22 +150,35 @@ class Flags {
           options.chunk_bytes, kMinChunkBytes, kMaxChunkBytes, kChunkStepBytes);
     Number("--chunks-ahead", "Chunks that a stream draws before they can be sent", "Resources",
            options.chunks_ahead, 1, 64);
-    Bytes("--cache-bytes",
-          "Matrices kept for further chunks and slices of orthogonal, delta_orthogonal and sparse "
-          "tensors. One that is larger is made again for every chunk; so are all with 0",
-          "Resources", options.cache_bytes, 0);
+    Bytes(
+        "--cache-bytes",
+        "Matrices kept for further chunks and slices of orthogonal, delta_orthogonal and sparse "
+        "tensors, and besides the last one that is larger; also states of torch_cpu's streams; 0: "
+        "none, each chunk makes its own",
+        "Resources", options.cache_bytes, 0);
     Bytes("--recipe-cache-bytes", "Resolved recipes kept for requests by fingerprint; 0: none",
           "Resources", options.recipe_cache_bytes, 0);
 
     const std::string limits = "Limits (beyond them: RESOURCE_EXHAUSTED)";
     Number("--max-streams", "Streams at one time, over all connections", limits,
            options.max_streams, 1, 1'000'000);
+    Number("--max-streams-per-peer",
+           "Streams of one token's name, client certificate or address; 0: any number", limits,
+           options.max_streams_per_peer, 0, 1'000'000);
+    Number("--max-calls-per-second", "Calls of one such peer; 0: any number", limits,
+           options.max_calls_per_second, 0, 1'000'000);
     Bytes("--max-stream-bytes",
           "Memory for the chunks of all streams together; each is promised chunks-ahead + 2",
           limits, options.max_stream_bytes, 0);
     Bytes("--max-request-bytes",
           "A request's size. Beyond twice this, gRPC refuses in words of its own", limits,
           options.max_request_bytes, kMinRequestBytes, kMaxRequestBytes);
+    Number("--max-tensors", "Tensors of a recipe", limits, options.max_tensors, 1, 1'000'000'000);
+    Number("--max-rules", "Rules of a recipe, and renames", limits, options.max_rules, 0,
+           1'000'000'000);
+    Time("--stream-idle-timeout",
+         "A stream whose reader takes nothing for so long is cut off; 0: never", limits,
+         options.stream_idle_timeout);
     Bytes("--max-response-bytes", "What one request may ask for, not counting what it leaves out",
           limits, options.limits.max_response_bytes, 0);
     Bytes("--max-matrix-bytes",
@@ -161,6 +201,8 @@ class Flags {
             {"info", LogLevel::kInfo},
             {"warn", LogLevel::kWarn},
             {"error", LogLevel::kError}});
+    Switch("--log-calls", "A line of level info for every call; else that takes level debug",
+           "Logs", options.log_calls);
   }
 
  private:
@@ -178,6 +220,16 @@ class Flags {
     Described(flag, description, group, app_.add_option(flag, value), std::to_string(value))
         ->check(CLI::Range(low, high).description(""))
         ->type_name("N");
+  }
+
+  void Text(const std::string& flag, const std::string& description, const std::string& group,
+            const std::string& type_name, std::string& value) {
+    Described(flag, description, group, app_.add_option(flag, value), value)->type_name(type_name);
+  }
+
+  void Switch(const std::string& flag, const std::string& description, const std::string& group,
+              bool& value) {
+    Described(flag, description, group, app_.add_flag(flag, value), value ? "true" : "false");
   }
 
   CLI::Option* Bytes(const std::string& flag, const std::string& description,
@@ -262,14 +314,32 @@ std::string ConfigText(const ServerOptions& options) {
     text << (i == 0 ? "" : ", ") << Quoted(options.listen[i]);
   }
   text << "]\n"
+       << "metrics-listen=" << Quoted(options.metrics_listen) << "\n"
+       << "unix-socket-mode=" << Quoted(options.unix_socket_mode) << "\n"
+       << "unix-socket-owner=" << Quoted(options.unix_socket_owner) << "\n"
+       << "tls-cert=" << Quoted(options.tls_cert) << "\n"
+       << "tls-key=" << Quoted(options.tls_key) << "\n"
+       << "tls-client-ca=" << Quoted(options.tls_client_ca) << "\n"
+       << "token-file=" << Quoted(options.token_file) << "\n"
+       << "insecure=" << (options.insecure ? "true" : "false") << "\n"
+       << "reflection="
+       << Quoted(options.reflection == Reflection::kOn    ? "on"
+                 : options.reflection == Reflection::kOff ? "off"
+                                                          : "auto")
+       << "\n"
        << "threads=" << options.threads << "\n"
        << "chunk-bytes=" << Quoted(BytesText(options.chunk_bytes)) << "\n"
        << "chunks-ahead=" << options.chunks_ahead << "\n"
        << "cache-bytes=" << Quoted(BytesText(options.cache_bytes)) << "\n"
        << "recipe-cache-bytes=" << Quoted(BytesText(options.recipe_cache_bytes)) << "\n"
        << "max-streams=" << options.max_streams << "\n"
+       << "max-streams-per-peer=" << options.max_streams_per_peer << "\n"
+       << "max-calls-per-second=" << options.max_calls_per_second << "\n"
        << "max-stream-bytes=" << Quoted(BytesText(options.max_stream_bytes)) << "\n"
        << "max-request-bytes=" << Quoted(BytesText(options.max_request_bytes)) << "\n"
+       << "max-tensors=" << options.max_tensors << "\n"
+       << "max-rules=" << options.max_rules << "\n"
+       << "stream-idle-timeout=" << Quoted(TimeText(options.stream_idle_timeout)) << "\n"
        << "max-response-bytes=" << Quoted(BytesText(options.limits.max_response_bytes)) << "\n"
        << "max-matrix-bytes=" << Quoted(BytesText(options.limits.max_matrix_bytes)) << "\n"
        << "drain-delay=" << Quoted(TimeText(options.drain_delay)) << "\n"
@@ -280,7 +350,8 @@ std::string ConfigText(const ServerOptions& options) {
                  : options.log_level == LogLevel::kInfo ? "info"
                  : options.log_level == LogLevel::kWarn ? "warn"
                                                         : "error")
-       << "\n";
+       << "\n"
+       << "log-calls=" << (options.log_calls ? "true" : "false") << "\n";
   return text.str();
 }
 

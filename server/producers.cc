@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -36,6 +37,34 @@ bool MayBeMuch(const v1::InitializeTensorRequest&) { return false; }
 bool MayBeMuch(const v1::InitializeModelRequest& request) {
   return request.recipe().rules_size() > 0 || request.recipe().renames_size() > 0 ||
          (request.has_fingerprint() && request.selections().empty());
+}
+
+// Tells what was drawn of `selections`, of each kind at once.
+CallFacts TellDrawn(const std::vector<PlannedSelection>& selections,
+                    const std::function<std::int64_t(std::size_t)>& elements_of,
+                    CallObserver& observer) {
+  CallFacts facts;
+  if (selections.empty()) return facts;
+  struct Drawn {
+    const Initializer* init = nullptr;
+    std::int64_t elements = 0;
+  };
+  std::map<std::pair<std::size_t, DType>, Drawn> kinds;
+  for (std::size_t i = 0; i < selections.size(); ++i) {
+    const auto& [plan, selection] = selections[i];
+    const TensorPlan& tensor = plan->tensors[static_cast<std::size_t>(selection.tensor)];
+    if (i == 0) facts.tensor = tensor.name;
+    const std::int64_t elements = elements_of(i);
+    if (elements == 0) continue;
+    Drawn& kind = kinds[{tensor.init.index(), selection.dtype}];
+    kind.init = &tensor.init;
+    kind.elements += elements;
+    facts.bytes += elements * SizeBytes(selection.dtype);
+  }
+  facts.selections = selections.size();
+  for (const auto& [kind, drawn] : kinds)
+    observer.OnDrawn(*drawn.init, kind.second, drawn.elements);
+  return facts;
 }
 
 template <typename Request>
@@ -76,6 +105,12 @@ class Weights final : public Producer<grpc::ByteBuffer> {
   }
 
   bool IsDone() const override { return stream_->is_done(); }
+
+  CallFacts End(CallObserver& observer) override {
+    if (!stream_) return {};
+    return TellDrawn(
+        stream_->selections(), [this](std::size_t i) { return stream_->drawn(i); }, observer);
+  }
 
  private:
   // For as many chunks as there may be at one time, or for all that it is.
@@ -118,6 +153,8 @@ class PlanMessages final : public Producer<v1::PlanResponse> {
   }
 
   bool IsDone() const override { return next_ == messages_.size(); }
+
+  CallFacts End(CallObserver&) override { return {}; }
 
  private:
   const Workshop workshop_;
@@ -164,6 +201,13 @@ class Summaries final : public Producer<v1::SummarizeResponse> {
   }
 
   bool IsDone() const override { return next_ == resolved_.selections.size(); }
+
+  CallFacts End(CallObserver& observer) override {
+    const auto elements_of = [this](std::size_t i) {
+      return i < next_ ? resolved_.selections[i].selection.count : 0;
+    };
+    return TellDrawn(resolved_.selections, elements_of, observer);
+  }
 
  private:
   absl::StatusOr<std::optional<v1::SummarizeResponse>> Summarize(

@@ -12,6 +12,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "proto/convert.h"
 #include "server/buffer_pool.h"
+#include "server/call_observer.h"
 #include "server/chunk_stream.h"
 #include "server/options.h"
 #include "server/request_resolver.h"

@@ -65,11 +65,13 @@ absl::StatusOr<std::shared_ptr<const ModelPlan>> RecipeCache::Find(const Fingerp
   const std::lock_guard lock(mutex_);
   const auto found = by_fingerprint_.find(fingerprint);
   if (found == by_fingerprint_.end()) {
+    misses_.fetch_add(1, std::memory_order_relaxed);
     return proto::WithDetails(
         FieldError("fingerprint", ToHex(fingerprint) + " is not known here; send the recipe itself",
                    absl::StatusCode::kFailedPrecondition),
         {.reason = std::string(proto::kRecipeUnknown), .metadata = {}, .retry_delay = {}});
   }
+  hits_.fetch_add(1, std::memory_order_relaxed);
   entries_.splice(entries_.begin(), entries_, found->second);
   return found->second->plan;
 }

@@ -2,6 +2,7 @@
 #ifndef WEIGHTINIT_SERVER_RECIPE_CACHE_H_
 #define WEIGHTINIT_SERVER_RECIPE_CACHE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -30,6 +31,9 @@ class RecipeCache {
   absl::StatusOr<std::shared_ptr<const ModelPlan>> Find(const Fingerprint& fingerprint);
 
   std::int64_t bytes() const;
+  // How often Find found something, and did not.
+  std::uint64_t hits() const { return hits_.load(std::memory_order_relaxed); }
+  std::uint64_t misses() const { return misses_.load(std::memory_order_relaxed); }
 
  private:
   struct Entry {
@@ -42,6 +46,7 @@ class RecipeCache {
 
   const std::int64_t max_bytes_;
   mutable std::mutex mutex_;
+  std::atomic<std::uint64_t> hits_{0}, misses_{0};
   std::int64_t bytes_ = 0;
   Entries entries_;
   std::map<Fingerprint, Entries::iterator> by_fingerprint_;

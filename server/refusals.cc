@@ -22,6 +22,18 @@ absl::Status Busy(const std::string& what, const std::string& limit, std::int64_
        .retry_delay = kBusyRetryDelay});
 }
 
+absl::Status Unauthenticated() {
+  return absl::UnauthenticatedError(
+      "this server wants a token that it knows, as `authorization: Bearer TOKEN`; `weightinit "
+      "--token-file FILE` sends one");
+}
+
+absl::Status ReaderIsStuck() {
+  return proto::WithDetails(
+      absl::AbortedError("the reader took nothing for --stream-idle-timeout"),
+      {.reason = {}, .metadata = {{"limit", "stream_idle_timeout"}}, .retry_delay = {}});
+}
+
 absl::Status Draining() {
   return proto::WithDetails(
       absl::UnavailableError("this server is about to stop; another takes the call"),

@@ -13,6 +13,12 @@ namespace weightinit::server {
 // will be free again. `limit` is its name, "max_streams"; the flag that sets it has the same.
 absl::Status Busy(const std::string& what, const std::string& limit, std::int64_t value);
 
+// UNAUTHENTICATED: the call brings no token of ours.
+absl::Status Unauthenticated();
+
+// ABORTED: its reader took nothing for --stream-idle-timeout.
+absl::Status ReaderIsStuck();
+
 // UNAVAILABLE, DRAINING.
 absl::Status Draining();
 

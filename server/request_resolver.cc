@@ -67,6 +67,8 @@ absl::StatusOr<std::shared_ptr<const ModelPlan>> PlanOfSelection(
 
 RequestResolver::RequestResolver(const ServerOptions& options)
     : limits_(options.limits),
+      max_tensors_(options.max_tensors),
+      max_rules_(options.max_rules),
       max_request_bytes_(options.max_request_bytes),
       recipes_(options.recipe_cache_bytes) {}
 
@@ -91,6 +93,7 @@ absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(const v1::InitializeTen
 
 absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(const v1::InitializeModelRequest& message,
                                                          const std::function<bool()>& cancelled) {
+  if (absl::Status status = CheckRecipe(message.recipe()); !status.ok()) return status;
   auto request = Read(message);
   if (!request.ok()) return request.status();
   auto selections = SelectionsOf(request->source, request->selections, cancelled);
@@ -100,6 +103,7 @@ absl::StatusOr<ResolvedRequest> RequestResolver::Resolve(const v1::InitializeMod
 
 absl::StatusOr<ResolvedSummary> RequestResolver::Resolve(const v1::SummarizeRequest& message,
                                                          const std::function<bool()>& cancelled) {
+  if (absl::Status status = CheckRecipe(message.recipe()); !status.ok()) return status;
   auto request = Read(message);
   if (!request.ok()) return request.status();
   constexpr int kMaxHistogramBins = 1024;  // of the API; keeps an answer within a few kilobytes
@@ -114,6 +118,7 @@ absl::StatusOr<ResolvedSummary> RequestResolver::Resolve(const v1::SummarizeRequ
 
 absl::StatusOr<std::vector<v1::PlanResponse>> RequestResolver::Plan(
     const v1::PlanRequest& message, const std::function<bool()>& cancelled) {
+  if (absl::Status status = CheckRecipe(message.recipe()); !status.ok()) return status;
   if (absl::Status status = proto::RejectUnknown(message); !status.ok()) return status;
   if (!message.has_recipe()) return FieldError("recipe", "required");
   absl::StatusOr<Recipe> recipe = proto::FromProto(message.recipe(), "");
@@ -128,6 +133,20 @@ absl::StatusOr<std::vector<v1::PlanResponse>> RequestResolver::Plan(
   const auto plan = std::make_shared<const ModelPlan>(*std::move(resolved));
   if (proto::IsDrawable(plan->coverage, *recipe)) recipes_.Insert(plan);
   return proto::PlanToProto(*plan, *recipe);
+}
+
+absl::Status RequestResolver::CheckRecipe(const v1::Recipe& recipe) const {
+  const std::int64_t tensors = recipe.tensors_size();
+  if (tensors > max_tensors_) {
+    return LimitExceeded("max_tensors", max_tensors_, tensors,
+                         "the recipe has " + std::to_string(tensors) + " tensors");
+  }
+  const std::int64_t rules = std::int64_t{recipe.rules_size()} + recipe.renames_size();
+  if (rules > max_rules_) {
+    return LimitExceeded("max_rules", max_rules_, rules,
+                         "the recipe has " + std::to_string(rules) + " rules and renames");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RequestResolver::CheckRequestBytes(std::size_t bytes) const {

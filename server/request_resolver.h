@@ -52,6 +52,8 @@ class RequestResolver {
   // RESOURCE_EXHAUSTED if a request of this size is too large.
   absl::Status CheckRequestBytes(std::size_t bytes) const;
 
+  const RecipeCache& recipes() const { return recipes_; }
+
  private:
   absl::StatusOr<std::shared_ptr<const ModelPlan>> PlanOf(const proto::RecipeSource& source,
                                                           const std::function<bool()>& cancelled);
@@ -60,7 +62,10 @@ class RequestResolver {
       const std::function<bool()>& cancelled);
   absl::Status CheckLimits(const std::vector<PlannedSelection>& selections) const;
 
+  absl::Status CheckRecipe(const v1::Recipe& recipe) const;
+
   const Limits limits_;
+  const int max_tensors_, max_rules_;
   const std::int64_t max_request_bytes_;
   RecipeCache recipes_;
 };

@@ -1,10 +1,13 @@
 #include "server/server.h"
 
 #include <grpc/grpc.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
+#include <optional>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -13,11 +16,12 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "proto/convert_status.h"
+#include "grpcpp/impl/server_builder_option.h"
+#include "grpcpp/impl/server_builder_plugin.h"
 #include "server/listen_address.h"
+#include "server/process_usage.h"
 #include "server/service.h"
 #include "weightinit/engine.h"
-#include "weightinit/status.h"
 
 namespace weightinit::server {
 namespace {
@@ -57,30 +61,65 @@ void Configure(const ServerOptions& options, grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 30 * kSecond);
 }
 
-LogLevel LevelOf(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kUnknown:
-    case absl::StatusCode::kDataLoss:
-      return LogLevel::kError;
-    case absl::StatusCode::kResourceExhausted:  // limits say which; want of memory says nothing
-      return proto::DetailsOf(status).reason.empty() && FieldViolations(status).empty()
-                 ? LogLevel::kError
-                 : LogLevel::kDebug;
-    default:  // what callers do wrong, or that they left, is theirs to see
-      return LogLevel::kDebug;
+absl::Status CheckSecurity(const ServerOptions& options) {
+  if (options.tls_cert.empty() != options.tls_key.empty()) {
+    return absl::InvalidArgumentError("--tls-cert and --tls-key go together");
   }
+  if (!options.tls_client_ca.empty() && options.tls_cert.empty()) {
+    return absl::InvalidArgumentError("--tls-client-ca goes with --tls-cert and --tls-key");
+  }
+  if (options.insecure && !options.tls_cert.empty()) {
+    return absl::InvalidArgumentError("--insecure and --tls-cert exclude one another");
+  }
+  return absl::OkStatus();
 }
 
-absl::Status CheckAddresses(const std::vector<std::string>& addresses) {
-  for (const std::string& address : addresses) {
+absl::Status CheckAddresses(const ServerOptions& options) {
+  for (const std::string& address : options.listen) {
     if (absl::Status status = CheckListenAddress(address); !status.ok()) return status;
+    if (options.tls_cert.empty() && !options.insecure && !IsLocal(address)) {
+      return absl::InvalidArgumentError(
+          "--listen: " + address +
+          " would be plaintext for a network; --tls-cert and --tls-key encrypt it, --insecure "
+          "says that it may be");
+    }
     if (const auto path = UnixSocketPath(address)) {
       if (absl::Status status = CheckUnixSocketIsFree(*path); !status.ok()) return status;
     }
   }
   return absl::OkStatus();
 }
+
+// Other plugins than gRPC's own reflection stay.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [](const auto& plugin) {
+      return plugin->name().find("reflection") != std::string::npos;
+    });
+  }
+};
+
+bool HasReflection(const ServerOptions& options) {
+  return options.reflection == Reflection::kOn ||
+         (options.reflection == Reflection::kAuto && !options.is_secured());
+}
+
+// Sockets are made with these permissions: nobody else can connect before they are set.
+class SocketUmask {
+ public:
+  explicit SocketUmask(const SocketFileRights& rights)
+      : former_(rights.mode ? std::optional(umask(0777 & ~*rights.mode)) : std::nullopt) {}
+  ~SocketUmask() {
+    if (former_) umask(*former_);
+  }
+  SocketUmask(const SocketUmask&) = delete;
+  SocketUmask& operator=(const SocketUmask&) = delete;
+
+ private:
+  const std::optional<mode_t> former_;
+};
 
 absl::Status CannotListen(const std::vector<std::string>& addresses,
                           const std::vector<int>& ports) {
@@ -96,17 +135,30 @@ absl::Status CannotListen(const std::vector<std::string>& addresses,
 }  // namespace
 
 Server::Server(const ServerOptions& options, const Logger& logger)
-    : service_(std::make_unique<WeightInitService>(
-          options, [&logger](std::string_view call, const absl::Status& status) {
-            logger.Log(LevelOf(status), "stream ended",
-                       {{"call", call},
-                        {"code", absl::StatusCodeToString(status.code())},
-                        {"text", std::string(status.message())}});
-          })) {}
+    : access_log_(logger, options.log_calls),
+      metrics_(options.metrics_listen.empty() ? nullptr : std::make_unique<Metrics>()) {}
+
+absl::Status Server::ReadFiles(const ServerOptions& options) {
+  if (!options.tls_cert.empty()) {
+    auto certificates =
+        Certificates::Load({options.tls_cert, options.tls_key, options.tls_client_ca});
+    if (!certificates.ok()) return certificates.status();
+    certificates_ = *std::move(certificates);
+  }
+  if (!options.token_file.empty()) {
+    auto tokens = Tokens::Load(options.token_file);
+    if (!tokens.ok()) return tokens.status();
+    tokens_ = *std::move(tokens);
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       const Logger& logger) {
-  if (absl::Status status = CheckAddresses(options.listen); !status.ok()) return status;
+  if (absl::Status status = CheckSecurity(options); !status.ok()) return status;
+  if (absl::Status status = CheckAddresses(options); !status.ok()) return status;
+  const auto rights = ParseSocketFileRights(options.unix_socket_mode, options.unix_socket_owner);
+  if (!rights.ok()) return rights.status();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   // gRPC's own health service brings no descriptor: with this one linked, reflection can answer
@@ -114,23 +166,88 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   grpc::health::v1::HealthCheckRequest::descriptor();
 
   std::unique_ptr<Server> server(new Server(options, logger));
+  if (absl::Status status = server->ReadFiles(options); !status.ok()) return status;
+  server->StartService(options);
   grpc::ServerBuilder builder;
   Configure(options, builder);
+  if (!HasReflection(options)) builder.SetOption(std::make_unique<WithoutReflection>());
   std::vector<int> ports(options.listen.size(), 0);
   for (std::size_t i = 0; i < options.listen.size(); ++i) {
-    builder.AddListeningPort(options.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+    // The file's permissions guard a unix socket.
+    const bool is_tls = server->certificates_ != nullptr && !UnixSocketPath(options.listen[i]);
+    builder.AddListeningPort(
+        options.listen[i],
+        is_tls ? server->certificates_->Credentials() : grpc::InsecureServerCredentials(),
+        &ports[i]);
   }
   builder.RegisterService(server->service_.get());
-  server->server_ = builder.BuildAndStart();
+  {
+    const SocketUmask umask(*rights);
+    server->server_ = builder.BuildAndStart();
+  }
   if (server->server_ == nullptr) return CannotListen(options.listen, ports);
   for (std::size_t i = 0; i < options.listen.size(); ++i) {
     server->addresses_.push_back(WithPort(options.listen[i], ports[i]));
+    const auto path = UnixSocketPath(options.listen[i]);
+    if (!path) continue;
+    if (absl::Status status = SetRights(*path, *rights); !status.ok()) return status;
   }
+  if (absl::Status status = server->StartAdmin(options); !status.ok()) return status;
   // "" is SERVING from the start; probes and clients may also ask for the service by name.
   server->server_->GetHealthCheckService()->SetServingStatus(
       v1::WeightInitService::service_full_name(), true);
+  server->StartTicker(options, logger);
   return server;
 }
+
+void Server::StartService(const ServerOptions& options) {
+  std::vector<CallObserver*> observers = {&access_log_};
+  if (metrics_ != nullptr) observers.push_back(metrics_.get());
+  service_ = std::make_unique<WeightInitService>(options, std::move(observers), tokens_.get());
+}
+
+void Server::StartTicker(const ServerOptions& options, const Logger& logger) {
+  std::vector<std::function<void()>> tasks = {[this, &logger] { WatchFiles(logger); }};
+  if (certificates_ != nullptr) {
+    tasks.emplace_back([this, &logger] { certificates_->Refresh(logger); });
+  }
+  if (tokens_ != nullptr) tasks.emplace_back([this, &logger] { tokens_->Refresh(logger); });
+  if (options.stream_idle_timeout.count() > 0) {
+    tasks.emplace_back([this] { service_->CutStuckStreams(); });
+  }
+  ticker_ = std::make_unique<Ticker>(std::move(tasks));
+}
+
+// With the last file gone, this gRPC's listeners go deaf for good (CVE-2023-4785): whoever balances
+// the load should look elsewhere before that.
+void Server::WatchFiles(const Logger& logger) {
+  const ProcessUsage usage = ReadProcessUsage();
+  const bool has_files = usage.open_files < usage.max_files - usage.max_files / 10;
+  if (has_files_.exchange(has_files) == has_files || !is_serving_.load()) return;
+  server_->GetHealthCheckService()->SetServingStatus(has_files);
+  logger.Log(has_files ? LogLevel::kInfo : LogLevel::kError,
+             has_files ? "file descriptors are left again, health is SERVING"
+                       : "file descriptors run out, health is NOT_SERVING",
+             {{"open", usage.open_files}, {"max", usage.max_files}});
+}
+
+absl::Status Server::StartAdmin(const ServerOptions& options) {
+  if (metrics_ == nullptr) return absl::OkStatus();
+  const auto metrics = [this] {
+    ServerState state = service_->State();
+    state.is_serving = is_serving_.load();
+    if (certificates_ != nullptr) state.certificate_expiry = certificates_->expiry();
+    return metrics_->Text(state);
+  };
+  auto admin = AdminListener::Start(
+      options.metrics_listen,
+      {.metrics = metrics, .is_ready = [this] { return is_serving_.load() && has_files_.load(); }});
+  if (!admin.ok()) return admin.status();
+  admin_ = *std::move(admin);
+  return absl::OkStatus();
+}
+
+std::string Server::admin_address() const { return admin_ == nullptr ? "" : admin_->address(); }
 
 Server::~Server() { Shutdown(std::chrono::milliseconds(0)); }
 
@@ -144,10 +261,14 @@ std::string Server::Banner() const {
   return "weightinit-server " + std::string(Version()) + " serving " +
          v1::WeightInitService::service_full_name() + " on " + where + " (" +
          std::to_string(threads()) + (threads() == 1 ? " thread, " : " threads, ") +
-         std::string(SimdTarget()) + ")";
+         std::string(SimdTarget()) + ")" +
+         (admin_ == nullptr ? "" : ", metrics on " + admin_->address());
 }
 
-void Server::SetNotServing() { server_->GetHealthCheckService()->Shutdown(); }
+void Server::SetNotServing() {
+  is_serving_.store(false);
+  server_->GetHealthCheckService()->Shutdown();
+}
 
 void Server::Shutdown(std::chrono::milliseconds grace) {
   if (server_ == nullptr) return;

@@ -28,14 +28,17 @@ void AddLimit(v1::GetCapabilitiesResponse& response, std::string_view name, std:
 
 }  // namespace
 
-WeightInitService::WeightInitService(const ServerOptions& options, StreamObserver observer)
+WeightInitService::WeightInitService(const ServerOptions& options,
+                                     std::vector<CallObserver*> observers, const Tokens* tokens)
     : options_(options),
-      observer_(std::move(observer)),
+      observers_(std::move(observers)),
+      gatekeeper_(options, tokens),
       engine_(EngineOptions{.threads = options.threads, .cache_bytes = options.cache_bytes}),
       buffers_(BufferPool::Create(static_cast<std::size_t>(options.chunk_bytes), kMaxIdleBuffers)),
       resolver_(options),
       slots_(options.max_streams),
       memory_(options.max_stream_bytes),
+      watch_(options.stream_idle_timeout),
       pool_(engine_.threads()) {}
 
 Workshop WeightInitService::Shop() {
@@ -43,52 +46,75 @@ Workshop WeightInitService::Shop() {
       engine_, resolver_, buffers_, memory_, options_.chunk_bytes, options_.chunks_per_stream()};
 }
 
-template <typename Message>
-grpc::ServerWriteReactor<Message>* WeightInitService::Stream(
-    std::string_view call, std::unique_ptr<Producer<Message>> producer) {
-  const auto observe = [this, call](const absl::Status& status) {
-    if (observer_) observer_(call, status);
-  };
-  const auto refuse = [&observe](const absl::Status& status) {
-    observe(status);
+ServerState WeightInitService::State() const {
+  const RecipeCache& recipes = resolver_.recipes();
+  return {.streams = slots_.taken(),
+          .stream_bytes = memory_.promised(),
+          .recipe_cache_bytes = recipes.bytes(),
+          .recipe_cache_hits = recipes.hits(),
+          .recipe_cache_misses = recipes.misses(),
+          .is_serving = true,
+          .certificate_expiry = {}};
+}
+
+template <typename Message, typename Make>
+grpc::ServerWriteReactor<Message>* WeightInitService::Stream(Method method,
+                                                             grpc::CallbackServerContext* context,
+                                                             Make make) {
+  observers_.OnBegin(method);
+  const auto refuse = [&](const absl::Status& status) {
+    observers_.OnEnd({method, status, {}, {}, {}, *context});
     return new RefusingReactor<Message>(status);
   };
+  absl::StatusOr<Gatekeeper::Pass> pass = CatchAll([&] { return gatekeeper_.Admit(*context); });
+  if (!pass.ok()) return refuse(pass.status());
   if (is_draining_.load()) return refuse(Draining());
   StreamSlots::Slot slot = slots_.TryTake();
   if (slot == nullptr) {
     return refuse(Busy("all " + std::to_string(slots_.max()) + " streams are taken", "max_streams",
                        slots_.max()));
   }
-  auto* reactor = new StreamReactor<Message>(pool_, options_.chunks_ahead, std::move(producer),
-                                             std::move(slot), observe);
+  auto* reactor =
+      new StreamReactor<Message>(pool_, options_.chunks_ahead, make(), std::move(slot),
+                                 *std::move(pass), method, *context, observers_, watch_);
   reactor->Begin();
   return reactor;
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeTensor(
-    grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
-  return Stream("InitializeTensor", MakeWeights<v1::InitializeTensorRequest>(Shop(), *request));
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return Stream<grpc::ByteBuffer>(Method::kInitializeTensor, context, [&] {
+    return MakeWeights<v1::InitializeTensorRequest>(Shop(), *request);
+  });
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeModel(
-    grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
-  return Stream("InitializeModel", MakeWeights<v1::InitializeModelRequest>(Shop(), *request));
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return Stream<grpc::ByteBuffer>(Method::kInitializeModel, context, [&] {
+    return MakeWeights<v1::InitializeModelRequest>(Shop(), *request);
+  });
 }
 
 grpc::ServerWriteReactor<v1::PlanResponse>* WeightInitService::Plan(
-    grpc::CallbackServerContext*, const v1::PlanRequest* request) {
-  return Stream("Plan", MakePlan(Shop(), *request));
+    grpc::CallbackServerContext* context, const v1::PlanRequest* request) {
+  return Stream<v1::PlanResponse>(Method::kPlan, context,
+                                  [&] { return MakePlan(Shop(), *request); });
 }
 
 grpc::ServerWriteReactor<v1::SummarizeResponse>* WeightInitService::Summarize(
-    grpc::CallbackServerContext*, const v1::SummarizeRequest* request) {
-  return Stream("Summarize", MakeSummaries(Shop(), *request));
+    grpc::CallbackServerContext* context, const v1::SummarizeRequest* request) {
+  return Stream<v1::SummarizeResponse>(Method::kSummarize, context,
+                                       [&] { return MakeSummaries(Shop(), *request); });
 }
 
 grpc::ServerUnaryReactor* WeightInitService::GetCapabilities(
     grpc::CallbackServerContext* context, const v1::GetCapabilitiesRequest* request,
     v1::GetCapabilitiesResponse* response) {
+  observers_.OnBegin(Method::kGetCapabilities);
+  const auto begin = std::chrono::steady_clock::now();
   const absl::Status status = CatchAll([&] {
+    const auto pass = gatekeeper_.Admit(*context);
+    if (!pass.ok()) return pass.status();
     if (absl::Status known = proto::RejectUnknown(*request); !known.ok()) return known;
     *response = proto::LibraryCapabilities();
     response->set_chunk_bytes(static_cast<std::uint64_t>(options_.chunk_bytes));
@@ -104,11 +130,29 @@ grpc::ServerUnaryReactor* WeightInitService::GetCapabilities(
         "Memory to make a matrix that any part needs whole: orthogonal, delta_orthogonal, sparse");
     AddLimit(*response, "max_streams", options_.max_streams, "streams", "--max-streams",
              "Streams at one time, over all connections");
+    AddLimit(*response, "max_tensors", options_.max_tensors, "tensors", "--max-tensors",
+             "Tensors of a recipe");
+    AddLimit(*response, "max_rules", options_.max_rules, "rules", "--max-rules",
+             "Rules of a recipe, and renames");
+    if (options_.max_streams_per_peer > 0) {
+      AddLimit(*response, "max_streams_per_peer", options_.max_streams_per_peer, "streams",
+               "--max-streams-per-peer", "Streams of one peer at one time");
+    }
+    if (options_.max_calls_per_second > 0) {
+      AddLimit(*response, "max_calls_per_second", options_.max_calls_per_second, "calls",
+               "--max-calls-per-second", "Calls of one peer in a second");
+    }
     AddLimit(*response, "max_stream_bytes", options_.max_stream_bytes, "bytes",
              "--max-stream-bytes", "Memory for the chunks of all streams together");
     return absl::OkStatus();
   });
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  observers_.OnEnd({Method::kGetCapabilities,
+                    status,
+                    {},
+                    {},
+                    std::chrono::steady_clock::now() - begin,
+                    *context});
   reactor->Finish(proto::ToGrpcStatus(status));
   return reactor;
 }

@@ -4,13 +4,15 @@
 
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <memory>
-#include <string_view>
+#include <vector>
 
-#include "absl/status/status.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "server/buffer_pool.h"
+#include "server/call_observer.h"
+#include "server/gatekeeper.h"
+#include "server/idle_watch.h"
+#include "server/metrics.h"
 #include "server/options.h"
 #include "server/request_resolver.h"
 #include "server/stream_memory.h"
@@ -33,15 +35,13 @@ using WeightInitServiceBase = v1::WeightInitService::WithRawCallbackMethod_Initi
                 v1::WeightInitService::WithCallbackMethod_GetCapabilities<
                     v1::WeightInitService::Service>>>>>;
 
-// Told about every stream that has ended or was refused, on some thread: the call's name and how it
-// ended.
-using StreamObserver = std::function<void(std::string_view call, const absl::Status& status)>;
-
 // Thread-safety: safe for use from several threads at once. Must outlive the gRPC server that it is
 // registered with; its threads end with it.
 class WeightInitService final : public WeightInitServiceBase {
  public:
-  WeightInitService(const ServerOptions& options, StreamObserver observer);
+  // `observers` and `tokens` must outlive the service. Without tokens no one needs one.
+  WeightInitService(const ServerOptions& options, std::vector<CallObserver*> observers,
+                    const Tokens* tokens = nullptr);
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* InitializeTensor(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
@@ -64,21 +64,28 @@ class WeightInitService final : public WeightInitServiceBase {
   std::chrono::steady_clock::time_point last_stream_end() const { return slots_.last_release(); }
   // Threads that draw.
   int threads() const { return pool_.threads(); }
+  // To be called once a second.
+  void CutStuckStreams() { watch_.Sweep(std::chrono::steady_clock::now()); }
+  // Of streams and caches, at the moment.
+  ServerState State() const;
 
  private:
-  template <typename Message>
-  grpc::ServerWriteReactor<Message>* Stream(std::string_view call,
-                                            std::unique_ptr<Producer<Message>> producer);
+  // `make` makes the producer, of a call that is let in.
+  template <typename Message, typename Make>
+  grpc::ServerWriteReactor<Message>* Stream(Method method, grpc::CallbackServerContext* context,
+                                            Make make);
 
   Workshop Shop();
 
   const ServerOptions options_;
-  const StreamObserver observer_;
+  CallObservers observers_;
+  Gatekeeper gatekeeper_;
   const Engine engine_;
   const std::shared_ptr<BufferPool> buffers_;
   RequestResolver resolver_;
   StreamSlots slots_;
   StreamMemory memory_;
+  IdleWatch watch_;
   std::atomic<bool> is_draining_{false};
   WorkerPool pool_;  // last: its threads use all of the above
 };

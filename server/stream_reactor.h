@@ -16,9 +16,13 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/support/server_callback.h"
 #include "proto/convert_status.h"
+#include "server/call_observer.h"
 #include "server/catch_all.h"
 #include "server/effort.h"
+#include "server/gatekeeper.h"
 #include "server/hand_over.h"
+#include "server/idle_watch.h"
+#include "server/refusals.h"
 #include "server/stream_memory.h"
 #include "server/stream_slots.h"
 #include "server/worker_pool.h"
@@ -47,6 +51,10 @@ class Producer {
 
   // Whether the last message has been made. Asked after Next.
   virtual bool IsDone() const = 0;
+
+  // Called once, after everything else, whatever came before: tells who watches what was drawn, and
+  // returns what the call was about.
+  virtual CallFacts End(CallObserver& observer) = 0;
 };
 
 // Writes what a producer makes. At most one message is being written and `ahead` more are ready or
@@ -64,16 +72,20 @@ class Producer {
 template <typename Message>
 class StreamReactor final : public grpc::ServerWriteReactor<Message> {
  public:
-  // Told once, when the stream has ended.
-  using Done = std::function<void(const absl::Status&)>;
-
-  // `pool` must outlive the stream. REQUIRES: ahead ≥ 1
+  // `pool`, `observer` and `watch` must outlive the stream; `context` is its call's. REQUIRES:
+  // ahead ≥ 1
   StreamReactor(WorkerPool& pool, int ahead, std::unique_ptr<Producer<Message>> producer,
-                StreamSlots::Slot slot, Done done)
+                StreamSlots::Slot slot, Gatekeeper::Pass pass, Method method,
+                const grpc::CallbackServerContext& context, CallObserver& observer,
+                IdleWatch& watch)
       : pool_(pool),
         ahead_(static_cast<std::size_t>(ahead)),
         slot_(std::move(slot)),
-        done_(std::move(done)),
+        pass_(std::move(pass)),
+        method_(method),
+        context_(context),
+        observer_(observer),
+        watched_(watch.Watch(context, progress_)),
         producer_(std::move(producer)) {}
 
   // Starts making the first message. Call once.
@@ -86,6 +98,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     TakeOver(this);
     writing_
         .reset();  // lets go of the message's memory; no one else touches it until the next write
+    progress_.EndWrite();
     if (!ok) cancelled_.store(true);
     Step([](State& state) { state.is_writing = false; });
     HandOver(this);  // to OnDone, which waits for this to return
@@ -100,13 +113,19 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   void OnDone() override {
     TakeOver(this);
+    watched_.reset();  // before the context goes
+    if (progress_.is_cut.load()) end_ = ReaderIsStuck();
     // The last message leaves with the status: its reader may still have gone before it.
     if (end_.ok() && cancelled_.load()) end_ = Gone();
-    if (done_) done_(end_);
+    if (producer_ != nullptr) EndProducer();
+    observer_.OnEnd(
+        {method_, end_, facts_, queued_, Clock::now() - begin_, context_, pass_.name()});
     delete this;
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   struct State {
     bool is_making = false;
     bool is_writing = false;
@@ -148,6 +167,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     // what others do meanwhile: to begin a write takes as long as to copy it to the socket.
     if (make) MakeNext();
     if (write || finish) HandOver(this);
+    if (write) progress_.BeginWrite();
     if (write && finish) {
       this->StartWriteAndFinish(&*writing_, grpc::WriteOptions(), grpc::Status::OK);
     } else if (write) {
@@ -176,6 +196,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   void Start() {
     is_started_ = true;
+    queued_ = Clock::now() - begin_;
     absl::StatusOr<StreamMemory::Share> share =
         UnlessCancelled([this](const auto& cancelled) { return producer_->Start(cancelled); });
     if (!share.ok()) return Made(share.status());
@@ -195,7 +216,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   void Made(absl::StatusOr<std::optional<Message>> next) {
     const bool is_last = !next.ok() || !next->has_value() || producer_->IsDone();
-    if (is_last) producer_.reset();  // what it holds may be large
+    if (is_last) EndProducer();
     Step([&next, is_last](State& state) {
       state.is_making = false;
       state.is_exhausted = state.is_exhausted || is_last;
@@ -207,10 +228,25 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     });
   }
 
+  // What it holds may be large.
+  void EndProducer() {
+    static_cast<void>(CatchAll([this] {
+      facts_ = producer_->End(observer_);
+      return absl::OkStatus();
+    }));
+    producer_.reset();
+  }
+
   WorkerPool& pool_;
   const std::size_t ahead_;
   const StreamSlots::Slot slot_;
-  const Done done_;
+  const Gatekeeper::Pass pass_;
+  const Method method_;
+  const grpc::CallbackServerContext& context_;
+  CallObserver& observer_;
+  StreamProgress progress_;
+  IdleWatch::Watched watched_;
+  const Clock::time_point begin_ = Clock::now();
   std::atomic<bool> cancelled_{false};
 
   std::mutex mutex_;
@@ -218,6 +254,8 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   std::unique_ptr<Producer<Message>> producer_;  // belongs to whoever has set state_.is_making
   bool is_started_ = false;                      // likewise
+  Clock::duration queued_{0};                    // likewise
+  CallFacts facts_;                              // likewise; of a producer that has ended
   StreamMemory::Share share_;                    // likewise
   std::optional<Message> writing_;               // belongs to gRPC while state_.is_writing
   absl::Status end_;                             // written before Finish, read in OnDone

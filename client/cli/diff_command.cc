@@ -43,7 +43,7 @@ class DiffCommand final : public Command {
     std::vector<TensorDifference> differences = DiffPlans(*left, *right);
     if (!only_.empty()) {
       std::erase_if(differences, [&](const TensorDifference& difference) {
-        return !RE2::FullMatch(difference.name, only);
+        return !difference.name.empty() && !RE2::FullMatch(difference.name, only);
       });
     }
     if (session.flags().json) {

@@ -33,8 +33,10 @@ class DigestCommand final : public Command {
     if (!model.ok()) return model.status();
     absl::StatusOr<std::vector<Selection>> selections = spec_.Select(*model);
     if (!selections.ok()) return selections.status();
-    if (const std::string warning = spec_.ShardWarning(*model); !warning.empty())
-      session.Warn(warning);
+    for (const std::string& warning : spec_.Warnings(*model)) session.Warn(warning);
+    absl::StatusOr<std::vector<BoundSelection>> bound = BindAll(model->plan, *selections);
+    if (!bound.ok()) return bound.status();
+    WarnOfApproximations(model->plan, *bound, session);
     absl::StatusOr<Drawn> drawn = DrawAndSummarize(
         *model, *selections, {.single_tensor = spec->single_tensor, .shard = spec_.shard()}, 0,
         session, [](const v1::SummarizeResponse&) {});
@@ -44,7 +46,7 @@ class DigestCommand final : public Command {
       return kExitDone;
     }
     session.Print(Lines(*drawn));
-    session.Note(spec_.SeedText(model->plan.seed) + "\n");
+    session.Note(spec_.SeedText(model->plan.generator, model->plan.seed) + "\n");
     return kExitDone;
   }
 

@@ -10,6 +10,7 @@
 #include "client/cli/blocks.h"
 #include "client/cli/output.h"
 #include "client/cli/progress.h"
+#include "client/cli/replay_text.h"
 #include "client/formats/npy.h"
 #include "client/formats/stored_slices.h"
 #include "client/printable.h"
@@ -113,6 +114,9 @@ class FileMetadata {
                          {"weightinit.fingerprint", ToHex(plan_.fingerprint)},
                          {"weightinit.generator", std::string(Name(plan_.generator))},
                          {"weightinit.seed", std::to_string(plan_.seed)}};
+    if (const std::string dialect = DialectText(plan_.generator); !dialect.empty())
+      metadata["weightinit.dialect"] = dialect;
+    if (StartsFromState(plan_.generator)) metadata.erase("weightinit.seed");
     if (!is_all) metadata[kShardOfKey] = DigestName(drawn_.what, "_");
     if (!slices.empty()) metadata[kSlicesKey] = SlicesText(slices);
     if (options_.shard.world_size > 1) {
@@ -242,6 +246,7 @@ absl::StatusOr<Drawn> DrawInto(const OutputTarget& target, const Model& model,
     }
   }
   WarnOfTypesThatNumPyLacks(target.kind, drawn, session);
+  WarnOfApproximations(model.plan, *bound, session);
   const std::vector<Block> blocks = request.blocks;
   const FileMetadata metadata(model.plan, selections, *bound, options, drawn);
   const MetadataOf metadata_of = [&](std::span<const std::size_t> items, bool is_all) {
@@ -286,6 +291,14 @@ absl::StatusOr<Drawn> DrawInto(const OutputTarget& target, const Model& model,
   }
   drawn.seconds = SecondsSince(start);
   return drawn;
+}
+
+void WarnOfApproximations(const ModelPlan& plan, std::span<const BoundSelection> selections,
+                          Session& session) {
+  std::vector<int> tensors;
+  for (const BoundSelection& selection : selections) tensors.push_back(selection.tensor);
+  if (const std::string warning = ApproximationWarning(plan, tensors); !warning.empty())
+    session.Warn(warning);
 }
 
 absl::StatusOr<Drawn> DrawAndSummarize(
@@ -349,8 +362,10 @@ nlohmann::ordered_json DrawnJson(const Drawn& drawn, const std::string& file,
                                  nlohmann::ordered_json tensors, const ModelPlan& plan) {
   nlohmann::ordered_json json = DrawnJson(drawn, file, std::move(tensors));
   json["fingerprint"] = ToHex(plan.fingerprint);
-  json["seed"] = std::to_string(plan.seed);
+  if (!StartsFromState(plan.generator)) json["seed"] = std::to_string(plan.seed);
   json["generator"] = Name(plan.generator);
+  if (const std::string dialect = DialectText(plan.generator); !dialect.empty())
+    json["dialect"] = dialect;
   return json;
 }
 
@@ -364,9 +379,8 @@ std::string DrawnLine(const Drawn& drawn, const Model& model, const std::string&
          (drawn.bytes_drawn < drawn.num_bytes()
               ? ", of them " + HumanBytes(static_cast<double>(drawn.bytes_drawn)) + " now"
               : "") +
-         seconds + "\n" + std::string(Name(model.plan.generator)) + ", " +
-         spec.SeedText(model.plan.seed) + ", " + DigestName(drawn.what, " ") + " " +
-         DigestText(drawn.digest()) + "\n";
+         seconds + "\n" + spec.StartText(model.plan.generator, model.plan.seed) + ", " +
+         DigestName(drawn.what, " ") + " " + DigestText(drawn.digest()) + "\n";
 }
 
 }  // namespace weightinit::client

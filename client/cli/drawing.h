@@ -78,13 +78,18 @@ absl::StatusOr<Drawn> DrawAndSummarize(
     int histogram_bins, Session& session,
     const std::function<void(const v1::SummarizeResponse&)>& take);
 
+// Says in one line what of a replay is only near, if anything. DrawInto says it itself.
+void WarnOfApproximations(const ModelPlan& plan, std::span<const BoundSelection> selections,
+                          Session& session);
+
 // Name, dtype, shape, bytes and digest of each.
 nlohmann::ordered_json TensorsJson(const Drawn& drawn);
 
 // `file`, unless empty; the tensors, as given; bytes; the digest of more than a tensor.
 nlohmann::ordered_json DrawnJson(const Drawn& drawn, const std::string& file,
                                  nlohmann::ordered_json tensors);
-// Also fingerprint, seed and generator.
+// Also fingerprint, generator, and seed, unless a replay starts from a state; of a replay its
+// dialect.
 nlohmann::ordered_json DrawnJson(const Drawn& drawn, const std::string& file,
                                  nlohmann::ordered_json tensors, const ModelPlan& plan);
 

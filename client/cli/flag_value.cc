@@ -35,6 +35,14 @@ absl::StatusOr<Number> ParseNumber(std::string_view flag, std::string_view text,
   } else {
     message << "number";
   }
+  std::int64_t negative = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), negative);
+  if (std::is_unsigned_v<Number> && flag == "--seed" && error == std::errc() &&
+      end == text.data() + text.size() && negative < 0) {
+    message << "; torch.manual_seed takes " << negative << " for "
+            << static_cast<std::uint64_t>(negative) << ", jax.random.key for "
+            << static_cast<std::uint32_t>(negative);
+  }
   return UsageError(message.str());
 }
 

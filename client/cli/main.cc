@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "client/cli/command.h"
 #include "client/cli/common_flags.h"
 #include "client/cli/exit_code.h"
@@ -184,6 +185,8 @@ int main(int argc, char** argv) {
   // gRPC 1.51 reads into as many buffers of 64 KiB as twice what ever came at once, and keeps them:
   // a hundred megabytes for four connections. Without, into one of at most 4 MiB.
   setenv("GRPC_EXPERIMENTS", "-tcp_read_chunks", /*overwrite=*/0);
+  // Debian's Abseil is a build that looks for deadlocks at every lock: 5 to 10 % of the CPU time.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // A file beyond `ulimit -f` is an error to report, after which the temporary file is removed, not
   // the end of the program.
   signal(SIGXFSZ, SIG_IGN);

@@ -59,8 +59,7 @@ class ModelCommand final : public Command {
     if (!selections.ok()) return selections.status();
     if (model->plan.tensors.empty()) session.Warn("the recipe has no tensors");
     for (const std::string& warning : model->plan.warnings) session.Warn(warning);
-    if (const std::string warning = spec_.ShardWarning(*model); !warning.empty())
-      session.Warn(warning);
+    for (const std::string& warning : spec_.Warnings(*model)) session.Warn(warning);
     return target.has_value() ? Write(session, *target, *model, *selections)
                               : Look(session, *model, *selections);
   }

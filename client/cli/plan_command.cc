@@ -38,9 +38,11 @@ class PlanCommand final : public Command {
       // The library's refusals are the same here as anywhere; only here they come with lines, and
       // with the names that the flags have. A plan looks further than tensors that nothing covers.
       const absl::Status here = spec_.Resolve(*spec).status();
+      const absl::Status found = SpecFlags::Located(answer.status(), *spec);
       if (!here.ok() && here.code() == answer.status().code()) return here;
-      if (absl::IsFailedPrecondition(here)) session.Warn(std::string(here.message()));
-      return SpecFlags::Located(answer.status(), *spec);
+      if (!absl::IsFailedPrecondition(here)) return found;
+      session.Warn(std::string(found.message()));
+      return here;
     }
     std::vector<std::size_t> tensors_of_rules = TensorsOfRules(*answer, spec->recipe);
     const std::vector<std::string> idle_hints = IdleHints(*answer, spec->recipe);
@@ -48,6 +50,7 @@ class PlanCommand final : public Command {
       // --only picks by the names of the plan.
       absl::StatusOr<Model> model = spec_.Resolve(*spec);
       if (!model.ok()) return model.status();
+      for (const std::string& warning : spec_.Warnings(*model)) session.Warn(warning);
       tensors_of_rules = TensorsOfRules(model->plan.coverage, spec->recipe);
       if (absl::Status status = KeepSelected(*model, *answer); !status.ok()) return status;
     }
@@ -60,10 +63,11 @@ class PlanCommand final : public Command {
     } else if (session.flags().json) {
       session.Print(Json(*answer, idle_hints));
     } else if (spec->single_tensor && answer->tensors.size() == 1) {
-      session.Print(TensorText(*answer, session.out()));
+      session.Print(TensorText(*answer, spec->recipe, session.out()));
     } else {
       session.Print(PlanReportText(*answer, spec->recipe, tensors_of_rules, idle_hints,
-                                   spec_.SeedText(answer->report.seed()), session.out()));
+                                   spec_.StartText(spec->recipe.generator, answer->report.seed()),
+                                   session.out()));
     }
     if (answer->report.drawable()) return kExitDone;
     return spec_.Resolve(*spec).status();
@@ -96,12 +100,14 @@ class PlanCommand final : public Command {
   }
 
   // Of a single tensor, all that there is to say.
-  std::string TensorText(const PlanAnswer& answer, const Terminal& terminal) const {
+  std::string TensorText(const PlanAnswer& answer, const Recipe& recipe,
+                         const Terminal& terminal) const {
     std::string text = PlanText(answer.tensors[0], terminal);
     for (const std::string& warning : answer.report.warnings()) {
       text += terminal.Yellow("warning:") + " " + Printable(warning) + "\n";
     }
-    return text + PlanTotalsText(answer.report, spec_.SeedText(answer.report.seed()));
+    return text +
+           PlanTotalsText(answer.report, spec_.StartText(recipe.generator, answer.report.seed()));
   }
 
   SpecFlags spec_{SpecFlags::Takes::kEither};

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "client/cli/look.h"
+#include "client/cli/replay_text.h"
 #include "client/cli/table.h"
 #include "client/printable.h"
 #include "weightinit/initializer.h"
@@ -71,16 +72,20 @@ std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
                {.title = "TENSORS", .align = Table::Align::kRight},
                {.title = "", .rank = 1, .moved = Table::Moved::kBelow}});
   const auto& idle = answer.report.idle_rules();
+  std::size_t idle_as_allowed = 0;
   for (std::size_t r = 0; r < recipe.rules.size(); ++r) {
     const Rule& rule = recipe.rules[r];
     const auto found = std::find_if(idle.begin(), idle.end(),
                                     [r](const auto& entry) { return entry.rule() == r; });
+    if (found != idle.end() && found->allowed() && idle_hints[r].empty()) {
+      ++idle_as_allowed;
+      continue;
+    }
     const bool is_known = !rule.skip || answer.report.drawable();
     // A rule that matches without ever winning is not idle, but as good as.
     const std::string note =
         found != idle.end()
-            ? (found->allowed() ? "matches nothing, as it may" : "matches nothing") +
-                  (idle_hints[r].empty() ? "" : "; " + idle_hints[r])
+            ? "matches nothing" + (idle_hints[r].empty() ? "" : "; " + idle_hints[r])
         : tensors_of_rules[r] == 0 && is_known ? "earlier rules win everywhere"
                                                : "";
     table.Add({std::to_string(r), MatchesText(rule),
@@ -90,7 +95,13 @@ std::string RulesText(const PlanAnswer& answer, const Recipe& recipe,
                                        : "what its parts say",
                is_known ? std::to_string(tensors_of_rules[r]) : "-", note});
   }
-  return table.Text(terminal);
+  std::string text = idle_as_allowed < recipe.rules.size() ? table.Text(terminal) : "";
+  if (idle_as_allowed > 0) {
+    text += WithCommas(idle_as_allowed) + (idle_as_allowed == 1
+                                               ? " rule matches nothing, as it may\n"
+                                               : " rules match nothing, as they may\n");
+  }
+  return text;
 }
 
 // `title`, and below it a line for each of `entries`: a few on a terminal, all in a pipe.
@@ -129,6 +140,18 @@ std::string OverlapsText(const v1::PlanReport& report, const Terminal& terminal)
 std::string UncoveredText(const v1::PlanReport& report, const Terminal& terminal) {
   return ListText(WithCommas(report.uncovered_count()) + " covered by no rule", report.uncovered(),
                   terminal, [](const std::string& tensor) { return tensor; });
+}
+
+std::string ApproximationsText(const PlanAnswer& answer) {
+  std::vector<Approximation> approximations;
+  for (const v1::TensorPlan& tensor : answer.tensors) {
+    for (const std::string& note : tensor.notes())
+      AddApproximation(tensor.name(), note, approximations);
+  }
+  std::string text;
+  for (const Approximation& approximation : approximations)
+    text += Printable(ApproximationText(approximation)) + "\n";
+  return text;
 }
 
 std::string WarningsText(const PlanAnswer& answer, const Terminal& terminal) {
@@ -179,8 +202,8 @@ std::vector<std::string> IdleHints(const PlanAnswer& answer, const Recipe& recip
 
 std::string PlanReportText(const PlanAnswer& answer, const Recipe& recipe,
                            const std::vector<std::size_t>& tensors_of_rules,
-                           const std::vector<std::string>& idle_hints, const std::string& seed_text,
-                           const Terminal& terminal) {
+                           const std::vector<std::string>& idle_hints,
+                           const std::string& start_text, const Terminal& terminal) {
   const v1::PlanReport& report = answer.report;
   std::string text = TensorsText(answer, terminal);
   if (const std::string rules = RulesText(answer, recipe, tensors_of_rules, idle_hints, terminal);
@@ -189,21 +212,22 @@ std::string PlanReportText(const PlanAnswer& answer, const Recipe& recipe,
   }
   text += OverlapsText(report, terminal);
   text += UncoveredText(report, terminal);
+  text += ApproximationsText(answer);
   text += WarningsText(answer, terminal);
   if (answer.tensors.size() < report.tensor_count()) {
     text += WithCommas(answer.tensors.size()) + " of " + WithCommas(report.tensor_count()) +
             " tensors shown; the whole recipe:\n";
   }
-  text += PlanTotalsText(report, seed_text);
+  text += PlanTotalsText(report, start_text);
   return text;
 }
 
-std::string PlanTotalsText(const v1::PlanReport& report, const std::string& seed_text) {
+std::string PlanTotalsText(const v1::PlanReport& report, const std::string& start_text) {
   std::string text = WithCommas(report.tensor_count()) +
                      (report.tensor_count() == 1 ? " tensor, " : " tensors, ") +
                      WithCommas(report.element_count()) + " elements, " +
-                     HumanBytes(static_cast<double>(report.byte_count())) + "; " +
-                     Printable(report.generator()) + ", " + seed_text + "\n";
+                     HumanBytes(static_cast<double>(report.byte_count())) + "; " + start_text +
+                     "\n";
   if (report.skipped_size() > 0) {
     text += WithCommas(static_cast<std::uint64_t>(report.skipped_size())) + " skipped by rules\n";
   }

@@ -24,14 +24,15 @@ std::vector<std::size_t> TensorsOfRules(const PlanAnswer& answer, const Recipe& 
 std::vector<std::string> IdleHints(const PlanAnswer& answer, const Recipe& recipe);
 
 // The whole report. `answer` may have lost the tensors that were not asked for; `tensors_of_rules`
-// is of the whole, and so are `idle_hints`. `seed_text` as people read it.
+// is of the whole, and so are `idle_hints`. `start_text` names generator and seed, as
+// people read them.
 std::string PlanReportText(const PlanAnswer& answer, const Recipe& recipe,
                            const std::vector<std::size_t>& tensors_of_rules,
-                           const std::vector<std::string>& idle_hints, const std::string& seed_text,
-                           const Terminal& terminal);
+                           const std::vector<std::string>& idle_hints,
+                           const std::string& start_text, const Terminal& terminal);
 
 // Its last lines: totals, generator, seed, fingerprint.
-std::string PlanTotalsText(const v1::PlanReport& report, const std::string& seed_text);
+std::string PlanTotalsText(const v1::PlanReport& report, const std::string& start_text);
 
 }  // namespace weightinit::client
 

@@ -10,6 +10,8 @@
 #include <utility>
 #include <variant>
 
+#include "weightinit/replay.h"
+
 namespace weightinit::client {
 namespace {
 
@@ -43,7 +45,14 @@ class Comparison {
     // Words count only where they enter.
     if (!IsRandom(a.distribution) || !IsRandom(b.distribution)) return;
     Add("generator", std::string(Name(left.generator)), std::string(Name(right.generator)));
+    if (Name(left.generator) == Name(right.generator) &&
+        !std::holds_alternative<PhiloxV1>(left.generator)) {
+      for (const auto& [what, of_left, of_right] : DiffReplays(left, a, right, b))
+        Add(what + of, of_left, of_right);
+      return;
+    }
     Add("seed" + of, std::to_string(a.seed), std::to_string(b.seed));
+    if (Name(left.generator) != Name(right.generator)) return;
     Add("subsequence" + of, SubsequenceText(a.subsequence), SubsequenceText(b.subsequence));
   }
 
@@ -128,6 +137,10 @@ std::vector<TensorDifference> DiffPlans(const ModelPlan& left, const ModelPlan& 
     if (!both.contains(tensor.name)) {
       differences.push_back({tensor.name, {{kOnlyRight, "", ToString(tensor.shape)}}});
     }
+  }
+  if (differences.empty()) {
+    differences.push_back(
+        {"", {{"fingerprint", ToHex(left.fingerprint), ToHex(right.fingerprint)}}});
   }
   return differences;
 }

@@ -22,7 +22,8 @@ struct TensorDifference {
 };
 
 // Tensors of the left recipe in its order, then those that only the right one has. Empty exactly
-// when the fingerprints are equal.
+// when the fingerprints are equal: where nothing else tells them apart, they themselves are the one
+// difference, of no name.
 std::vector<TensorDifference> DiffPlans(const ModelPlan& left, const ModelPlan& right);
 
 }  // namespace weightinit::client

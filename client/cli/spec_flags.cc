@@ -10,6 +10,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/flag_value.h"
 #include "client/cli/recipe_source.h"
+#include "client/cli/replay_text.h"
 #include "client/formats/nearest.h"
 #include "re2/re2.h"
 #include "weightinit/status.h"
@@ -386,20 +387,36 @@ absl::StatusOr<std::vector<Selection>> SpecFlags::Select(const Model& model) con
   return selections;
 }
 
-std::string SpecFlags::ShardWarning(const Model& model) const {
+std::vector<std::string> SpecFlags::Warnings(const Model& model) const {
+  std::vector<std::string> warnings;
   const std::vector<TensorPlan>& tensors = model.plan.tensors;
-  if (!has_dim_ || tensors.empty() ||
-      std::any_of(tensors.begin(), tensors.end(), [&](const TensorPlan& tensor) {
-        return CutDim(tensor.shape, shard_).has_value();
-      })) {
-    return "";
+  const auto is_cut = [&](const TensorPlan& tensor) {
+    return CutDim(tensor.shape, shard_).has_value();
+  };
+  if (has_dim_ && !tensors.empty() && std::none_of(tensors.begin(), tensors.end(), is_cut)) {
+    warnings.push_back("--dim " + std::to_string(shard_.dim) +
+                       ": no tensor has this dimension, so that each rank has all of them whole");
   }
-  return "--dim " + std::to_string(shard_.dim) +
-         ": no tensor has this dimension, so that each rank has all of them whole";
+  if (std::holds_alternative<TorchCpu>(model.recipe.generator) && model.recipe.draws.empty() &&
+      tensors.size() > 1 && IsCheckpoint(recipe_)) {
+    warnings.push_back("torch_cpu draws the tensors in the order in which " + recipe_ +
+                       " holds them, which need not be the script's; draws in the recipe of "
+                       "--rules says the script's");
+  }
+  return warnings;
 }
 
-std::string SpecFlags::SeedText(std::uint64_t seed) const {
-  return "seed " + std::to_string(seed) +
+std::string SpecFlags::StartText(const Generator& generator, std::uint64_t seed) const {
+  const std::string start = SeedText(generator, seed);
+  return std::holds_alternative<PhiloxV1>(generator) ? GeneratorText(generator) + ", " + start
+                                                     : start;
+}
+
+std::string SpecFlags::SeedText(const Generator& generator, std::uint64_t seed) const {
+  const std::string of =
+      std::holds_alternative<PhiloxV1>(generator) ? "" : GeneratorText(generator) + ", ";
+  if (StartsFromState(generator)) return of + "from a start_state";
+  return of + "seed " + std::to_string(seed) +
          (seed == 0 && !seed_.has_value() ? " (the default; --seed sets it)" : "");
 }
 

@@ -70,11 +70,14 @@ class SpecFlags {
   // Whether a part of the tensors was asked for.
   bool has_part() const { return !slice_.empty() || has_rank_; }
 
-  // What is odd about --dim: that no tensor has it. Empty: nothing.
-  std::string ShardWarning(const Model& model) const;
+  // What is odd about the flags: that no tensor has the dimension of --dim; that a replayed
+  // script's order is taken from a checkpoint.
+  std::vector<std::string> Warnings(const Model& model) const;
 
-  // "seed 0 (the default)"
-  std::string SeedText(std::uint64_t seed) const;
+  // "philox_v1, seed 0 (the default; --seed sets it)", "torch_cpu AVX2 2.11, from a start_state"
+  std::string StartText(const Generator& generator, std::uint64_t seed) const;
+  // The same, of philox_v1 without its name.
+  std::string SeedText(const Generator& generator, std::uint64_t seed) const;
 
  private:
   void AddTensorTo(CLI::App& app);

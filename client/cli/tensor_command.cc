@@ -54,7 +54,8 @@ class TensorCommand final : public Command {
                          });
     if (!drawn.ok()) return drawn.status();
     session.Print(text);
-    if (!session.flags().json) session.Note(spec_.SeedText(model.plan.seed) + "\n");
+    if (!session.flags().json)
+      session.Note(spec_.SeedText(model.plan.generator, model.plan.seed) + "\n");
     return kExitDone;
   }
 

@@ -98,8 +98,7 @@ class VerifyCommand final : public Command {
     }
     std::vector<Finding> findings;
     absl::StatusOr<std::vector<Pair>> pairs = Match(*model, *files, inputs, findings);
-    if (const std::string warning = spec_.ShardWarning(*model); !warning.empty())
-      session.Warn(warning);
+    for (const std::string& warning : spec_.Warnings(*model)) session.Warn(warning);
     if (!pairs.ok()) return pairs.status();
     if (absl::Status status = Compare(session, *model, *pairs, findings); !status.ok()) {
       return status;
@@ -283,8 +282,7 @@ class VerifyCommand final : public Command {
                     (findings.size() == 1 ? " difference" : " differences") + " (" + compared +
                     " compared" + skipped + ")\n");
     }
-    session.Note(std::string(Name(model.plan.generator)) + ", " + spec_.SeedText(model.plan.seed) +
-                 "\n");
+    session.Note(spec_.StartText(model.plan.generator, model.plan.seed) + "\n");
   }
 
   static Table TableOf(const std::vector<Finding>& findings) {

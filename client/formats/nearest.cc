@@ -30,7 +30,7 @@ std::string_view Nearest(std::string_view word, std::span<const std::string_view
   constexpr std::size_t kLongest = 64;
   if (word.size() > kLongest) return {};
   std::string_view nearest;
-  std::size_t best = std::max<std::size_t>(2, word.size() / 3) + 1;
+  std::size_t best = std::max(std::min<std::size_t>(2, word.size() / 2), word.size() / 3) + 1;
   for (const std::string_view candidate : known) {
     const std::size_t distance = Distance(word, candidate);
     if (distance < best) {

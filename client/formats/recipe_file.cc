@@ -497,7 +497,19 @@ absl::Status Read(Context& context, const Value& value, const std::string& path,
   return ReadObject(context, value, path, kFanFields, out);
 }
 absl::Status Read(Context& context, const Value& value, const std::string& path, TensorSpec& out) {
-  return ReadObject(context, value, path, kTensorFields, out);
+  std::set<std::string> keys;
+  if (const absl::Status status = ReadObject(context, value, path, kTensorFields, out, &keys);
+      !status.ok()) {
+    return status;
+  }
+  if (!keys.contains("name")) {
+    return context.Error(value, Join(path, "name"), "missing; allowed: the tensor's name");
+  }
+  if (!keys.contains("shape")) {
+    return context.Error(value, Join(path, "shape"),
+                         "missing; allowed: a list of sizes, [] for a scalar");
+  }
+  return absl::OkStatus();
 }
 absl::Status Read(Context& context, const Value& value, const std::string& path, Rule& out) {
   return ReadObject(context, value, path, kRuleFields, out);

@@ -17,9 +17,9 @@ std::string NonFinite(double value) {
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 char Upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 
-std::size_t EditDistance(std::string_view a, std::string_view b) {
+std::size_t EditDistance(std::string_view a, std::string_view b, OpenEnds open_b) {
   std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
+  if (!open_b.start) std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 1; i <= a.size(); ++i) {
     std::size_t diagonal = row[0];
     row[0] = i;
@@ -29,7 +29,7 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
       row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
     }
   }
-  return row[b.size()];
+  return open_b.end ? *std::min_element(row.begin(), row.end()) : row[b.size()];
 }
 
 }  // namespace
@@ -156,17 +156,18 @@ bool IsValidUtf8(std::string_view text) {
 }
 
 std::vector<std::string> Nearest(std::string_view text,
-                                 const std::vector<std::string_view>& candidates,
-                                 std::size_t count) {
+                                 const std::vector<std::string_view>& candidates, std::size_t count,
+                                 OpenEnds open) {
   // Long names would make a large model's error cost seconds; nobody reads that far either.
   constexpr std::size_t kMaxLength = 256;
   constexpr std::size_t kMaxCandidates = 20'000;
   std::vector<std::pair<std::size_t, std::size_t>> ranked;
   for (std::size_t i = 0; i < std::min(candidates.size(), kMaxCandidates); ++i) {
     if (text.size() > kMaxLength || candidates[i].size() > kMaxLength) continue;
-    const std::size_t distance = EditDistance(text, candidates[i]);
-    if (distance <= std::max(text.size(), candidates[i].size()) / 2)
-      ranked.emplace_back(distance, i);
+    const std::size_t distance = EditDistance(text, candidates[i], open);
+    const std::size_t most =
+        open.start || open.end ? text.size() / 3 : std::max(text.size(), candidates[i].size()) / 2;
+    if (distance <= most) ranked.emplace_back(distance, i);
   }
   std::sort(ranked.begin(), ranked.end());
   std::vector<std::string> nearest;

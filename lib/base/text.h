@@ -34,11 +34,16 @@ std::string Join(const std::vector<std::string>& parts, std::string_view separat
 // above U+10FFFF).
 bool IsValidUtf8(std::string_view text);
 
+// At which ends a candidate may go on at no cost.
+struct OpenEnds {
+  bool start = false, end = false;
+};
+
 // The up to `count` candidates nearest to `text` by edit distance, best first, leaving out those
-// that differ in more than half.
+// that differ in more than half; of a text with an open end, in more than a third.
 std::vector<std::string> Nearest(std::string_view text,
-                                 const std::vector<std::string_view>& candidates,
-                                 std::size_t count);
+                                 const std::vector<std::string_view>& candidates, std::size_t count,
+                                 OpenEnds open = {});
 
 }  // namespace weightinit
 

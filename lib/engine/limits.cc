@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lib/base/text.h"
+#include "lib/plan/torch_stream.h"
 #include "lib/source/source.h"
 #include "weightinit/selection.h"
 #include "weightinit/status.h"
@@ -39,6 +40,33 @@ std::int64_t MatrixBytesOf(const ModelPlan& plan, int tensor) {
   return most < 0x1p63 ? static_cast<std::int64_t>(most) : std::numeric_limits<std::int64_t>::max();
 }
 
+absl::Status TooMuch(const TensorPlan& tensor, const std::string& why, std::int64_t bytes,
+                     const Limits& limits) {
+  return FieldError("max_matrix_bytes",
+                    Quote(tensor.name) + " " + ToString(tensor.shape) + " " + why +
+                        ", which takes " + std::to_string(bytes) + " bytes of memory, more than " +
+                        std::to_string(limits.max_matrix_bytes) + "; raise --max-matrix-bytes",
+                    absl::StatusCode::kResourceExhausted);
+}
+
+// A replayed stream is passed over up to the tensor: some of its steps are made whole for that too.
+absl::Status CheckWhatPrecedes(const ModelPlan& plan, int tensor, const Limits& limits) {
+  for (const Draw& draw : plan.DrawsOf(tensor)) {
+    if (draw.sequence == nullptr || draw.step == 0) continue;
+    const auto& peaks = draw.sequence->peak_bytes;
+    const auto before = peaks.begin() + draw.step;
+    if (*(before - 1) <= limits.max_matrix_bytes) continue;
+    const auto first = std::upper_bound(peaks.begin(), before, limits.max_matrix_bytes);
+    const auto& step = draw.sequence->steps[static_cast<std::size_t>(first - peaks.begin())];
+    const TensorPlan& earlier = plan.tensors[static_cast<std::size_t>(step.tensor)];
+    return TooMuch(plan.tensors[static_cast<std::size_t>(tensor)],
+                   "is drawn after " + Quote(earlier.name) + " " + ToString(earlier.shape) +
+                       ", whose draw must be made whole to pass over it",
+                   *first, limits);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckLimits(const ModelPlan& plan, std::span<const BoundSelection> selections,
@@ -61,15 +89,13 @@ absl::Status CheckLimits(std::span<const BoundSelectionOf> selections, const Lim
                         absl::StatusCode::kResourceExhausted);
     }
     if (selection->count == 0) continue;
+    // First what precedes: a tensor's own matrices count it too, and would be blamed for it.
+    const absl::Status status = CheckWhatPrecedes(*plan, selection->tensor, limits);
+    if (!status.ok()) return status;
     const std::int64_t matrix_bytes = MatrixBytesOf(*plan, selection->tensor);
     if (matrix_bytes > limits.max_matrix_bytes) {
-      const TensorPlan& tensor = plan->tensors[static_cast<std::size_t>(selection->tensor)];
-      return FieldError("max_matrix_bytes",
-                        Quote(tensor.name) + " " + ToString(tensor.shape) +
-                            " needs a matrix made whole for any part of it, which takes " +
-                            std::to_string(matrix_bytes) + " bytes of memory, more than " +
-                            std::to_string(limits.max_matrix_bytes) + "; raise --max-matrix-bytes",
-                        absl::StatusCode::kResourceExhausted);
+      return TooMuch(plan->tensors[static_cast<std::size_t>(selection->tensor)],
+                     "needs a matrix made whole for any part of it", matrix_bytes, limits);
     }
   }
   return absl::OkStatus();

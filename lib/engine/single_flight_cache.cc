@@ -11,10 +11,7 @@ absl::StatusOr<std::shared_ptr<const void>> SingleFlightCache::GetUntyped(
   constexpr std::chrono::milliseconds kPoll(50);
   std::unique_lock lock(mutex_);
   while (true) {
-    if (const auto found = index_.find(key); found != index_.end()) {
-      entries_.splice(entries_.begin(), entries_, found->second);
-      return found->second->made.value;
-    }
+    if (auto found = FindLocked(key); found != nullptr) return found;
     if (in_flight_.insert(key).second) break;
     changed_.wait_for(lock, kPoll);
     if (cancelled && cancelled())
@@ -38,6 +35,11 @@ SingleFlightCache::Landing::~Landing() {
 
 std::shared_ptr<const void> SingleFlightCache::FindUntyped(const std::string& key) {
   const std::lock_guard lock(mutex_);
+  return FindLocked(key);
+}
+
+std::shared_ptr<const void> SingleFlightCache::FindLocked(const std::string& key) {
+  if (larger_.made.value != nullptr && larger_.key == key) return larger_.made.value;
   const auto found = index_.find(key);
   if (found == index_.end()) return nullptr;
   entries_.splice(entries_.begin(), entries_, found->second);
@@ -45,9 +47,13 @@ std::shared_ptr<const void> SingleFlightCache::FindUntyped(const std::string& ke
 }
 
 void SingleFlightCache::Keep(const std::string& key, const Made& made) {
-  if (made.bytes > max_bytes_) return;
+  if (max_bytes_ == 0) return;
   std::list<Entry> entry{{key, made}};
   const std::lock_guard lock(mutex_);
+  if (made.bytes > max_bytes_) {
+    std::swap(larger_, entry.front());
+    return;
+  }
   if (index_.contains(key)) return;
   while (bytes_ + made.bytes > max_bytes_) {
     const Entry& oldest = entries_.back();

@@ -26,8 +26,9 @@ class SingleFlightCache {
   };
   using Make = std::function<absl::StatusOr<Made>()>;
 
-  // The least recently used values go first when they would take more than max_bytes together; a
-  // larger one is never kept.
+  // The least recently used values go first when they would take more than max_bytes together. A
+  // larger value is kept besides, alone, until the next such: one that is read in parts is made
+  // once. 0: none are kept.
   explicit SingleFlightCache(std::int64_t max_bytes) : max_bytes_(max_bytes) {}
 
   // The value of `key`, made if need be. Who finds another caller making it waits; when that one
@@ -64,6 +65,7 @@ class SingleFlightCache {
   absl::StatusOr<std::shared_ptr<const void>> GetUntyped(const std::string& key, const Make& make,
                                                          const std::function<bool()>& cancelled);
   std::shared_ptr<const void> FindUntyped(const std::string& key);
+  std::shared_ptr<const void> FindLocked(const std::string& key);
   void Keep(const std::string& key, const Made& made);
 
   const std::int64_t max_bytes_;
@@ -72,7 +74,8 @@ class SingleFlightCache {
   std::unordered_set<std::string> in_flight_;
   std::list<Entry> entries_;  // most recently used first
   std::unordered_map<std::string, std::list<Entry>::iterator> index_;
-  std::int64_t bytes_ = 0;
+  std::int64_t bytes_ = 0;  // of entries_
+  Entry larger_;            // than max_bytes_
 };
 
 }  // namespace weightinit

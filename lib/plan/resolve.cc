@@ -280,8 +280,12 @@ absl::Status Resolver::CheckSubsequences() const {
   const Draw& draw = plan_.draws[twice->second];
   const std::string words = draw.jax_key.has_value()
                                 ? ToString(*draw.jax_key) +
-                                      "); allowed: distinct subsequences, which stand for "
-                                      "jax.random.split's keys, or distinct seeds"
+                                      "); allowed: distinct subsequences, which stand for " +
+                                      (draw.jax_key->layout == JaxThreefry::Layout::kLegacy
+                                           ? "jax.random.fold_in's keys (the legacy layout's "
+                                             "split is not replayed)"
+                                           : "jax.random.split's keys") +
+                                      ", or distinct seeds"
                                 : "seed " + std::to_string(draw.seed) + ", subsequence " +
                                       std::to_string(draw.subsequence) +
                                       "); allowed: distinct draw names, subsequences or seeds";

@@ -135,8 +135,9 @@ class TorchSequence {
     TensorPlan& tensor = plan_.tensors[i];
     for (int d = tensor.first_draw; d < tensor.first_draw + tensor.num_draws; ++d) {
       Draw& draw = plan_.draws[static_cast<std::size_t>(d)];
-      const Step step{draw.distribution, tensor.dtype, SizeOf(draw.shape)};
+      const Step step{draw.distribution, tensor.dtype, SizeOf(draw.shape), static_cast<int>(i)};
       if (!Counts(step)) continue;
+      WarnOfBounds(draw.distribution, tensor);
       draw.step = static_cast<std::int64_t>(steps_.size());
       const std::string note = torch_cpu::ApproximationOf(dialect_, step);
       if (!note.empty() &&
@@ -148,6 +149,20 @@ class TorchSequence {
     return absl::OkStatus();
   }
 
+  // torch.nn.init.trunc_normal_(w, std=0.02) cuts at -2 and 2, not at -0.04 and 0.04.
+  static void WarnOfBounds(const Distribution& distribution, TensorPlan& tensor) {
+    const auto* truncated = std::get_if<TruncatedNormalWith>(&distribution);
+    if (truncated == nullptr || truncated->clamp.has_value() ||
+        (truncated->mean == 0 && truncated->std == 1) ||
+        !std::holds_alternative<TruncatedNormal>(tensor.init))
+      return;
+    const torch_cpu::TruncNormalFill fill = torch_cpu::FillOf(*truncated);
+    tensor.warnings.push_back("bounds are multiples of std, so that this is trunc_normal_ with a=" +
+                              FormatNumber(fill.a) + ", b=" + FormatNumber(fill.b) +
+                              "; torch's own a and b are bounds of the value, as with "
+                              "bounds=ABSOLUTE");
+  }
+
   // A draw that a later one replaces.
   absl::Status TakeEarlier(std::size_t i, std::size_t k) {
     const TensorPlan& tensor = plan_.tensors[i];
@@ -156,7 +171,7 @@ class TorchSequence {
     const std::string path = PathOfDraw(k);
     if (!init.has_value()) {
       for (const Draw& draw : plan_.DrawsOf(static_cast<int>(i))) {
-        const Step step{draw.distribution, tensor.dtype, SizeOf(draw.shape)};
+        const Step step{draw.distribution, tensor.dtype, SizeOf(draw.shape), static_cast<int>(i)};
         const absl::Status status = Counts(step) ? Take(step, path) : absl::OkStatus();
         if (!status.ok()) return status;
       }
@@ -177,7 +192,7 @@ class TorchSequence {
                                         .dtype_field = path_of_(i) + ".dtype",
                                         .scale_field = path_of_(i) + ".scale"});
     if (!method.ok()) return method.status();
-    const Step step{method->distribution, tensor.dtype, tensor.num_elements};
+    const Step step{method->distribution, tensor.dtype, tensor.num_elements, static_cast<int>(i)};
     return Counts(step) ? Take(step, path) : absl::OkStatus();
   }
 

@@ -105,15 +105,20 @@ std::string ApproximationOf(const Dialect& dialect, const Step& step) {
   if (dialect.since_2_12() && (narrow || truncated))
     return approximate + "torch 2.12's arithmetic was read in its sources, not compared with it";
   if (std::holds_alternative<UniformOn>(step.distribution)) return "";
-  if (step.dtype == DType::kFloat16 && IsFilledInBlocks(step.elements) &&
-      dialect.rounds_each_float16_step())
+  // Normals, sparse or not.
+  if (step.dtype == DType::kFloat64)
+    return approximate + "FLOAT64 normals depend on libm in the last bit";
+  if (!IsFilledInBlocks(step.elements))
+    return approximate +
+           "fewer than 16 normals are libm's, in binary64: about one value in 10^8 may be rounded "
+           "otherwise";
+  if (step.dtype == DType::kFloat16 && dialect.rounds_each_float16_step())
     return approximate +
            "FLOAT16 normals of torch 2.1 to 2.11 were read in its sources, not "
            "compared with it";
-  if (step.dtype == DType::kFloat64)
-    return approximate + "FLOAT64 normals depend on libm in the last bit";
-  if (!dialect.vector_normals() && IsFilledInBlocks(step.elements))
-    return approximate + "the portable kernels depend on libm; exact where it is glibc";
+  if (narrow || !dialect.vector_normals())
+    return approximate + std::string(narrow ? "16-bit normals" : "the portable kernels") +
+           " depend on libm; exact where it is glibc";
   return "";
 }
 

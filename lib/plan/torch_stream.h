@@ -20,6 +20,7 @@ struct Step {
   Distribution distribution;
   DType dtype = DType::kFloat32;
   std::int64_t elements = 0;
+  int tensor = -1;  // whose it is, in the plan
 };
 
 struct Sequence {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "lib/base/text.h"
@@ -19,6 +20,11 @@ constexpr std::pair<Variant, std::string_view> kVariants[] = {
     {Variant::kAvx2NoFma, "AVX2_NOFMA"},
     {Variant::kDefault, "DEFAULT"},
     {Variant::kDefaultFma, "DEFAULT_FMA"}};
+// By what they do, on x86-64.
+constexpr std::pair<Variant, std::string_view> kVariantAliases[] = {
+    {Variant::kAvx2, "FUSED"},
+    {Variant::kAvx2NoFma, "UNFUSED"},
+    {Variant::kDefault, "DEFAULT_CAPABILITY"}};
 
 using Layout = JaxThreefry::Layout;
 constexpr std::pair<Layout, std::string_view> kLayouts[] = {
@@ -91,8 +97,11 @@ std::string_view Name(TorchCpu::Variant variant) {
 
 absl::StatusOr<TorchCpu::Variant> ParseTorchVariant(std::string_view text, std::string_view field) {
   const std::string upper = ToUpper(text);
-  for (const auto& [value, name] : kVariants) {
-    if (name == upper) return value;
+  using Names = std::span<const std::pair<Variant, std::string_view>>;
+  for (const Names names : {Names(kVariants), Names(kVariantAliases)}) {
+    for (const auto& [value, name] : names) {
+      if (name == upper) return value;
+    }
   }
   return FieldError(
       field, Quote(text) + " is not a variant; allowed: AVX2, AVX2_NOFMA, DEFAULT, DEFAULT_FMA");
@@ -117,7 +126,10 @@ absl::StatusOr<TorchVersion> ParseTorchVersion(std::string_view text, std::strin
   if (text.empty()) return TorchVersion();
   const std::size_t dot = text.find('.');
   if (dot != std::string_view::npos) {
-    const auto major = ReadInteger(text.substr(0, dot)), minor = ReadInteger(text.substr(dot + 1));
+    // torch.__version__ has more: "2.1.0+cpu". Nothing of it changes bits.
+    std::string_view rest = text.substr(dot + 1);
+    rest = rest.substr(0, rest.find_first_of(".+"));
+    const auto major = ReadInteger(text.substr(0, dot)), minor = ReadInteger(rest);
     constexpr std::int64_t kLastMinor = 13;  // of both 1 and 2
     if (major.has_value() && minor.has_value() && (*major == 1 || *major == 2) && *minor >= 0 &&
         *minor <= kLastMinor)

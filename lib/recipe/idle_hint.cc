@@ -40,36 +40,55 @@ std::string Quoted(const std::vector<std::string>& names) {
 
 }  // namespace
 
-std::string NameLike(std::string_view regex) {
-  std::string name;
+LikelyName LikelyNameOf(std::string_view regex) {
+  LikelyName name;
+  std::string text;
+  int depth = 0;
   for (std::size_t i = 0; i < regex.size(); ++i) {
     const char c = regex[i];
+    if (c == '.' && i + 1 < regex.size() && (regex[i + 1] == '*' || regex[i + 1] == '+')) {
+      ++i;
+      (text.empty() ? name.open.start : name.open.end) = true;
+      continue;
+    }
+    const std::size_t length = text.size();
     if (c == '\\' && i + 1 < regex.size()) {
       const char escaped = regex[++i];
       if (escaped == 'd') {
-        name += '0';
+        text += '0';
       } else if (!((escaped >= 'a' && escaped <= 'z') || (escaped >= 'A' && escaped <= 'Z'))) {
-        name += escaped;
+        text += escaped;
       }
     } else if (c == '[') {
       const std::size_t end = regex.find(']', i);
       const std::string_view set = regex.substr(i, end - i);
-      if (set.find_first_of("0123456789") != std::string_view::npos) name += '0';
+      if (set.find_first_of("0123456789") != std::string_view::npos) text += '0';
       if (end == std::string_view::npos) break;
       i = end;
-    } else if (c == '(' && regex.substr(i, 2) == "(?") {
-      i = std::min(regex.find_first_of(">:)", i), regex.size() - 1);
+    } else if (c == '(') {
+      ++depth;
+      if (regex.substr(i, 2) == "(?") i = std::min(regex.find_first_of(">:)", i), regex.size() - 1);
+      if (regex[i] == ')') --depth;  // flags alone, as (?i)
+    } else if (c == ')') {
+      --depth;
     } else if (c == '{') {
       i = std::min(regex.find('}', i), regex.size() - 1);
-    } else if (c == '.' && i + 1 < regex.size() && (regex[i + 1] == '*' || regex[i + 1] == '+')) {
-      ++i;
     } else if (c == '|') {
-      break;  // the first alternative will do
-    } else if (std::string_view("()?*+^$").find(c) == std::string_view::npos) {
-      name += c;
+      if (depth == 0) break;
+      for (int inner = depth; i + 1 < regex.size(); ++i) {
+        const char next = regex[i + 1];
+        if (next == ')' && inner == depth) break;
+        if (next == '\\') ++i;
+        if (next == '(') ++inner;
+        if (next == ')') --inner;
+      }
+    } else if (std::string_view("?*+^$").find(c) == std::string_view::npos) {
+      text += c;
     }
+    if (text.size() > length) name.open.end = false;
   }
-  return WithoutNumbers(name);
+  name.text = WithoutNumbers(text);
+  return name;
 }
 
 NearMatches::NearMatches(const Recipe& recipe, std::span<const std::string> names)
@@ -113,9 +132,16 @@ std::string NearMatches::HintFor(const Rule& rule) const {
     }
     return Join(hints, "; ");
   }
+  for (const std::size_t example : example_of_) {
+    if (!RE2::PartialMatch(names_[example], **regex)) continue;
+    hints.push_back("it is found in " + Quote(names_[example]) +
+                    ", but matches whole names; with .* before or behind it, it would match");
+    return Join(hints, "; ");
+  }
   const std::vector<std::string_view> candidates(patterns_.begin(), patterns_.end());
+  const LikelyName likely = LikelyNameOf(*rule.name_regex);
   std::vector<std::string> nearest;
-  for (const std::string& pattern : Nearest(NameLike(*rule.name_regex), candidates, kMostShown)) {
+  for (const std::string& pattern : Nearest(likely.text, candidates, kMostShown, likely.open)) {
     const auto at = std::find(patterns_.begin(), patterns_.end(), pattern) - patterns_.begin();
     nearest.push_back(names_[example_of_[static_cast<std::size_t>(at)]]);
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/text.h"
 #include "weightinit/recipe.h"
 
 namespace weightinit {
@@ -28,9 +29,13 @@ class NearMatches {
   std::vector<std::string> modules_;     // distinct
 };
 
-// A regex as the kind of name that it is meant for: escapes undone, \d+ and numbers as 0, what
-// repeats anything left out.
-std::string NameLike(std::string_view regex);
+// A regex as the kind of name that it is meant for: escapes undone, \d+ and numbers as 0, the first
+// of several alternatives, what repeats anything left out.
+struct LikelyName {
+  std::string text;
+  OpenEnds open;  // where anything may stand before or behind it
+};
+LikelyName LikelyNameOf(std::string_view regex);
 
 }  // namespace weightinit
 

@@ -114,6 +114,11 @@ class Follower {
     for (const int member : found->second) {
       const auto i = static_cast<std::size_t>(member);
       const std::string_view name = names_[i];
+      if (IsTied(result_.recipe.tensors[i].view))
+        return FieldError(field, Quote(name) +
+                                     " is tied to another tensor, which takes the place of what is "
+                                     "drawn here; allowed: draws by name, as {name, init} of that "
+                                     "tensor before its own last draw");
       tensors.push_back({name.substr(prefix_size), result_.recipe.tensors[i].shape});
     }
     auto steps = ConstructModule(*type, tensors, field);

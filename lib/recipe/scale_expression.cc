@@ -234,6 +234,10 @@ class Scanner {
   absl::Status Unknown(const std::string& name, const Constants& constants,
                        std::span<const std::string> groups) const {
     std::vector<std::string_view> known(kFunctions.begin(), kFunctions.end());
+    if (NextMark() == '(') {
+      return Error(Quote(name) + " is no function; allowed: " +
+                   Join(std::vector<std::string>(known.begin(), known.end()), ", "));
+    }
     for (const auto& [constant, value] : constants) known.push_back(constant);
     known.insert(known.end(), groups.begin(), groups.end());
     const std::vector<std::string> nearest = Nearest(name, known, 1);

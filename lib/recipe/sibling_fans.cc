@@ -91,7 +91,8 @@ absl::StatusOr<std::vector<FanGeometry>> SiblingFans::FansOfSibling(std::size_t 
     std::int64_t tiles_left = kMaxViewTiles;
     auto apart = TakeApart(*view, spec.shape, ViewPathOf(sibling), tiles_left);
     if (!apart.ok()) return apart.status();
-    parts = std::move(apart->templates);
+    // One that is tied has no parts: its fans are those of its own shape, as torch has them.
+    if (!apart->tied_to.has_value()) parts = std::move(apart->templates);
   }
   std::vector<FanGeometry> resolved;
   for (const PartTemplate& part : parts) {

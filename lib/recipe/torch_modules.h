@@ -24,9 +24,10 @@ struct ConstructionStep {
   Initializer init;
 };
 
-// What reset_parameters of such a module draws, in its order; "torch.nn.Linear" is the same as
-// "Linear". The tensors of recurrent modules are drawn in the order given. Errors: INVALID_ARGUMENT
-// at `field` for an unknown type, or a tensor that such a module does not have.
+// What reset_parameters of such a module draws, in torch's order whatever that of `tensors` is;
+// "torch.nn.Linear" is the same as "Linear". Errors: INVALID_ARGUMENT at `field` for an unknown
+// type, a tensor that such a module does not have, one that it always has and that is missing, and
+// shapes that a recurrent module cannot have.
 absl::StatusOr<std::vector<ConstructionStep>> ConstructModule(std::string_view type,
                                                               std::span<const ModuleTensor> tensors,
                                                               std::string_view field);

@@ -187,7 +187,7 @@ class NginxTest(harness.TestCase):
         self.assertEqual(self.failure(method, bytes(33 * MIB)), grpc.StatusCode.RESOURCE_EXHAUSTED)
 
     def test_an_address_that_asks_too_often_is_told_when_to_come_back(self):
-        self.front(("rate=100r/s", "rate=2r/s"), ("burst=200 delay=100", "burst=2 nodelay"))
+        self.front(("rate=100r/s", "rate=30r/m"), ("burst=200 delay=100", "burst=2 nodelay"))
         method = f"/{wire.SERVICE}/GetCapabilities"
         with RawClient("127.0.0.9") as greedy:
             greedy.socket.sendall(b"".join(greedy.call(stream, method, b"") for stream in range(1, 20, 2)))
@@ -198,11 +198,9 @@ class NginxTest(harness.TestCase):
                 if len(answers) == 10:
                     break
         self.assertEqual(sum(answers.values()), 7, answers)
-        # Ours waits, and goes on: of six calls, three come at once and the others half a second apart.
-        start = time.monotonic()
-        for _ in range(6):
-            self.client("tensor", "--shape", "4", "--init", "ones", "-o", "-")
-        self.assertGreater(time.monotonic() - start, 1)
+        # Ours waits, and goes on.
+        answers = [self.client("tensor", "--shape", "3", "--init", "normal") for _ in range(5)]
+        self.assertTrue(any("trying again" in answer.err for answer in answers), "\n".join(answer.err for answer in answers))
 
     def test_a_reader_that_takes_nothing_is_cut_off(self):
         self.front(("send_timeout 60s", "send_timeout 1s"))

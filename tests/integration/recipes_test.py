@@ -143,6 +143,13 @@ class FormulaTest(RecipeTest):
                     layer + "mlp.experts.linear_fc1.weight3": ([h, d], normal(sigma)),
                     layer + "mlp.experts.local_experts.0.linear_fc2.weight": ([d, h], scaled),
                     layer + "mlp.shared_experts.linear_fc2.weight": ([d, h], scaled),
+                    layer + "mlp.shared_experts.gate_weight": ([1, d], normal(sigma)),
+                    layer + "mlp.router.expert_bias": ([4], ZERO),
+                    layer + "mlp.experts.weight1": ([d, 4 * h], normal(sigma)),
+                    layer + "mlp.experts.weight2": ([4 * h, d], scaled),
+                    layer + "self_attention.linear_kv_down_proj.weight": ([32, d], normal(sigma)),
+                    layer + "self_attention.linear_q_up_proj.weight": ([d, 32], normal(sigma)),
+                    layer + "mlp.linear_fc1._extra_state": ([], None),
                 })
         expected["decoder.final_layernorm.weight"] = ([d], ONE)
         expected["output_layer.weight"] = ([vocabulary, d], normal(sigma))
@@ -249,14 +256,19 @@ class FormulaTest(RecipeTest):
         add("LSTM", "lstm/lstm_cell/kernel", [12, 4 * 8], glorot_uniform(12, 32))
         add("LSTM", "lstm/lstm_cell/recurrent_kernel", [8, 4 * 8], ("orthogonal", 1.0))
         add("LSTM", "lstm/lstm_cell/bias", [4 * 8], None)
+        add("LSTMCell", "lc/kernel", [12, 4 * 8], glorot_uniform(12, 32))
+        add("LSTMCell", "lc/bias", [4 * 8], None)
+        add("ConvLSTM2D", "conv_lstm2d/kernel", [3, 3, 12, 4 * 8], glorot_uniform(9 * 12, 9 * 32))
+        add("RMSNormalization", "rms_normalization/scale", [8], ONE)
         add("GRU", "gru/gru_cell/bias", [2, 3 * 8], ZERO)
         add("BatchNormalization", "batch_normalization/gamma", [8], ONE)
         add("BatchNormalization", "batch_normalization/moving_mean", [8], ZERO)
         add("BatchNormalization", "batch_normalization/moving_variance", [8], ONE)
         self.assertPlanned(expected, "keras_defaults", modules)
-        only = ["--only", "lstm/lstm_cell/bias", "-o", "-"]
-        bias = np.frombuffer(cli("model", self.path("manifest.json"), "--rules", "keras_defaults", *only).out, "<f4")
-        np.testing.assert_array_equal(bias, np.repeat([0.0, 1.0, 0.0, 0.0], 8))
+        for name in ("lstm/lstm_cell/bias", "lc/bias"):
+            only = ["--only", name, "-o", "-"]
+            bias = np.frombuffer(cli("model", self.path("manifest.json"), "--rules", "keras_defaults", *only).out, "<f4")
+            np.testing.assert_array_equal(bias, np.repeat([0.0, 1.0, 0.0, 0.0], 8))
 
     def test_flax_defaults(self):
         expected = {
@@ -278,11 +290,16 @@ class FormulaTest(RecipeTest):
             "params/MGUCell_0/if/bias": ([8], ONE),
             "params/MGUCell_0/in/bias": ([8], ZERO),
             "params/MGUCell_0/hf/kernel": ([8, 8], ("orthogonal", 1.0)),
+            "params/h/kernel": ([40, 10], lecun_normal(40)),
+            "params/proj/kernel": ([64, 4, 16], lecun_normal(64)),
+            "params/general/out/kernel": ([4, 8, 32], lecun_normal(4 * 8)),
             "params/LayerNorm_0/scale": ([8], ONE),
             "batch_stats/BatchNorm_0/mean": ([8], ZERO),
             "batch_stats/BatchNorm_0/var": ([8], ONE),
         }
-        self.assertPlanned(expected, "flax_defaults", {"params/memory/key/kernel": "Dense"})
+        modules = {"params/memory/key/kernel": "Dense", "params/h/kernel": "Dense", "params/proj/kernel": "DenseGeneral",
+                   "params/general/out/kernel": "DenseGeneral"}
+        self.assertPlanned(expected, "flax_defaults", modules)
 
 
 class TorchTest(RecipeTest):

@@ -52,9 +52,9 @@ class ResumeTest(harness.TestCase):
         self.addCleanup(gate.close)
         return gate
 
-    def begin(self, address, *flags):
+    def begin(self, address, *flags, env=None):
         """A client that is in the middle of the model, and stays there until its gates are opened."""
-        client = start_cli("model", self.recipe, "--server", address, "-o", self.target, *flags)
+        client = start_cli("model", self.recipe, "--server", address, "-o", self.target, *flags, env=env)
         self.addCleanup(client.kill)
         wait_until(lambda: harness.journaled_blocks(self.target) > 0 or not client.is_running(), "a block is there")
         self.assertTrue(client.is_running(), client.text)
@@ -103,6 +103,18 @@ class ResumeTest(harness.TestCase):
         server.kill()
         gates[0].open()
         self.server(listen=(address,))
+        self.assertFinishes(client)
+
+    def test_who_waits_for_a_lost_connection_looks_after_it(self):
+        server = self.server()
+        gate = self.gate(server)
+        # gRPC's own look every 5 seconds is off.
+        unattended = {"GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS": "0"}
+        client = self.begin(gate.address, "--connections", "1", "--retry-for", "10", env=unattended)
+        server.kill()
+        gate.open()
+        client.wait_for_line("trying again")
+        self.server(listen=(server.address,))
         self.assertFinishes(client)
 
     def test_a_server_on_a_unix_socket(self):
@@ -209,7 +221,7 @@ class ResumeTest(harness.TestCase):
         self.assertTrue(filecmp.cmp(self.target, self.expected, shallow=False))
         for server in servers:
             server.stop()
-            self.assertRegex(server.text, "stream ended.*InitializeModel")
+            self.assertRegex(server.text, "call ended.*InitializeModel")
 
     def test_a_replica_that_was_never_there_does_no_harm(self):
         gone = self.server()

@@ -33,9 +33,14 @@ def random_module(rng, dtype):
         "bilinear": lambda: nn.Bilinear(size(9), size(9), size(9), dtype=dtype),
         "embedding": lambda: nn.Embedding(size(60), size(40), dtype=dtype),
         "recurrent": lambda: rng.choice([nn.LSTM, nn.GRU, nn.RNN])(
-            size(12), size(12), num_layers=rng.randint(1, 2), bidirectional=rng.random() < 0.5, dtype=dtype),
-        "cell": lambda: rng.choice([nn.LSTMCell, nn.GRUCell, nn.RNNCell])(size(12), size(12), dtype=dtype),
+            size(12), size(12), num_layers=rng.randint(1, 2), bidirectional=rng.random() < 0.5,
+            bias=rng.random() < 0.7, dtype=dtype),
+        "projected": lambda: nn.LSTM(size(12), 13, num_layers=rng.randint(1, 2), bidirectional=rng.random() < 0.5,
+                                     proj_size=size(12), dtype=dtype),
+        "cell": lambda: rng.choice([nn.LSTMCell, nn.GRUCell, nn.RNNCell])(
+            size(12), size(12), bias=rng.random() < 0.7, dtype=dtype),
         "attention": lambda: nn.MultiheadAttention(4 * size(8), 4, bias=rng.random() < 0.8, dtype=dtype),
+        "prelu": lambda: nn.PReLU(size(5), dtype=dtype),
         "norm": lambda: rng.choice([nn.LayerNorm, nn.BatchNorm2d])(size(20), dtype=dtype),
     }
     return kinds[rng.choice(list(kinds))]()
@@ -95,11 +100,12 @@ class TorchModelTest(ProbeTest):
                 for _ in range(rng.randint(0, 3)):
                     name = rng.choice([key for key in held if held[key].is_floating_point()])
                     draws.append({"name": name, "init": reinitialize(rng, held[name])})
+            rng.shuffle(specs)  # a module is drawn in torch's order, whatever that of the recipe is
             recipe = {"generator": {"torch_cpu": {"variant": VARIANT, "torch_version": "1.13"}}, "seed": str(seed),
                       "tensors": specs, "draws": draws}
             _, data = self.probe.ask(want="model", recipe=recipe)
-            for spec, tensor in zip(specs, held.values()):
-                values = tensor.detach().contiguous()
+            for spec in specs:
+                values = held[spec["name"]].detach().contiguous()
                 expected = values.reshape(-1).view(torch.uint8).numpy().tobytes() if values.numel() else b""
                 ours, data = data[:len(expected)], data[len(expected):]
                 self.assertTrue(ours == expected, f"model {number}, seed {seed}: {spec} of {draws}: "

@@ -8,9 +8,10 @@
 #include <string_view>
 #include <utility>
 
-#include "client/formats/safetensors.h"
+#include "client/formats/checkpoint.h"
 #include "client/python/src/raise.h"
 #include "proto/convert_recipe.h"
+#include "weightinit/generator.h"
 
 namespace weightinit::python {
 namespace {
@@ -24,7 +25,7 @@ nb::bytes ToMessage(const PythonRecipe& recipe) {
   return nb::bytes(bytes.data(), bytes.size());
 }
 
-nb::list TensorsOf(const PythonRecipe& recipe) {
+nb::list SpecsOf(const PythonRecipe& recipe) {
   nb::list tensors;
   for (const TensorSpec& tensor : recipe.file.recipe.tensors) {
     nb::list shape;
@@ -36,11 +37,8 @@ nb::list TensorsOf(const PythonRecipe& recipe) {
   return tensors;
 }
 
-// The layout of a .safetensors file: name, dtype (0: not one of ours), shape, first and last byte.
-nb::tuple ReadSafetensors(const std::string& path) {
-  const client::SafetensorsHeader header = OrRaise(client::ReadSafetensorsHeader(path));
-  nb::dict metadata;
-  for (const auto& [key, value] : header.metadata) metadata[nb::str(key.c_str())] = value;
+// Name, dtype (0: not one of ours), shape, first and last byte in the file.
+nb::list TensorsOf(const client::SafetensorsHeader& header) {
   nb::list tensors;
   for (const client::SafetensorsTensor& tensor : header.tensors) {
     nb::list shape;
@@ -48,7 +46,18 @@ nb::tuple ReadSafetensors(const std::string& path) {
     const int dtype = tensor.dtype.has_value() ? static_cast<int>(*tensor.dtype) : 0;
     tensors.append(nb::make_tuple(tensor.name, dtype, nb::tuple(shape), tensor.begin, tensor.end));
   }
-  return nb::make_tuple(metadata, tensors);
+  return tensors;
+}
+
+// Of each file of a checkpoint its path, metadata and tensors.
+nb::list OpenCheckpoint(const std::string& path) {
+  nb::list files;
+  for (const client::CheckpointFile& file : OrRaise(client::OpenCheckpoint(path))) {
+    nb::dict metadata;
+    for (const auto& [key, value] : file.header.metadata) metadata[nb::str(key.c_str())] = value;
+    files.append(nb::make_tuple(file.path, metadata, TensorsOf(file.header)));
+  }
+  return files;
 }
 
 }  // namespace
@@ -81,10 +90,22 @@ void BindRecipe(nb::module_& module) {
             return other;
           },
           nb::arg("seed"))
+      .def(
+          "with_generator",
+          [](const PythonRecipe& recipe, std::string_view generator) {
+            PythonRecipe other = recipe;
+            other.file.recipe.generator = OrRaise(ParseGenerator(generator));
+            return other;
+          },
+          nb::arg("generator"))
+      .def_prop_ro("generator",
+                   [](const PythonRecipe& recipe) {
+                     return std::string(Name(recipe.file.recipe.generator));
+                   })
       .def_prop_ro("seed", [](const PythonRecipe& recipe) { return recipe.file.recipe.seed; })
-      .def("tensors", TensorsOf)
+      .def("tensors", SpecsOf)
       .def("message", ToMessage);
-  module.def("read_safetensors", ReadSafetensors, nb::arg("path"));
+  module.def("open_checkpoint", OpenCheckpoint, nb::arg("path"));
 }
 
 }  // namespace weightinit::python

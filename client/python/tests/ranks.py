@@ -1,5 +1,6 @@
 """What the ranks of test_torch_ranks.py run: weights on a mesh, compared with the whole. One argument: the layout."""
 
+import math
 import os
 import sys
 
@@ -94,6 +95,24 @@ def modules(layout, world):
         assert torch.isfinite(whole_of(net(torch.arange(8)[None]))).all()
     checkpoint(layout, world)
     wrong_on_one_rank(net)
+    if layout == "fsdp" and world == 2:
+        fsdp1()
+
+
+def fsdp1():
+    """Flat parameters are refused, with the way out, which works."""
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    for use_orig_params in (False, True):
+        net = FullyShardedDataParallel(Net(), use_orig_params=use_orig_params, device_id=torch.device("cpu"))
+        try:
+            wt.init_(net, recipe())
+            raise SystemExit("a flat parameter was not seen")
+        except weightinit.errors.UnsupportedError as error:
+            assert "fully_shard" in str(error) and error.code == "UNIMPLEMENTED", error
+        with FullyShardedDataParallel.summon_full_params(net):
+            wt.init_(net, recipe())
+            assert wt.attest(net, recipe()) == recipe().digest()
 
 
 def checkpoint(layout, world):
@@ -104,6 +123,54 @@ def checkpoint(layout, world):
     state = {"model": net.state_dict()}
     dcp.load(state, storage_reader=wt.RecipeReader(recipe(), os.environ.get("SOURCE", "local"), prefix="model."))
     check(net, f"dcp {layout}")
+
+
+class Gpt2Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.c_attn, self.attn_c_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.c_fc, self.mlp_c_proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+
+class Gpt2(nn.Module):
+    """The 124 million weights of GPT-2, its head tied to its embedding."""
+
+    def __init__(self, width=768, layers=12):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(50257, width), nn.Embedding(1024, width)
+        self.h = nn.ModuleList([Gpt2Block(width) for _ in range(layers)])
+        self.ln_f = nn.LayerNorm(width)
+        self.lm_head = nn.Linear(width, 50257, bias=False)
+        self.lm_head.weight = self.wte.weight
+
+
+GPT2_RULES = [
+    {"name_regex": r".*ln_.*\.weight", "init": "ones"},
+    {"name_regex": r".*\.bias", "init": "zeros"},
+    {"name_regex": r"h\.\d+\..*c_proj\.weight", "init": "normal(std=0.02)", "scale": "1/sqrt(2*12)"},
+    {"name_regex": ".*", "init": "normal(std=0.02)"},
+]
+
+
+def gpt2(world):
+    """A checkpoint of GPT-2 that was never written, loaded into shards."""
+    import torch.distributed.checkpoint as dcp
+
+    with torch.device("meta"):
+        net = Gpt2()
+    recipe = weightinit.Recipe.from_dict(wt.manifest(net, GPT2_RULES), seed=1)
+    assert sum(math.prod(tensor.shape) for tensor in recipe.tensors[:-1]) == 124_439_808
+    mesh = init_device_mesh("cpu", (world,))
+    for block in net.h:
+        fully_shard(block, mesh=mesh)
+    fully_shard(net, mesh=mesh)
+    net.to_empty(device="cpu")
+    state = {"model": net.state_dict()}
+    dcp.load(state, storage_reader=wt.RecipeReader(recipe, os.environ.get("SOURCE", "local"), prefix="model."))
+    digest = wt.attest(net, recipe)
+    if dist.get_rank() == 0:
+        assert digest == recipe.digest()
 
 
 def wrong_on_one_rank(net):
@@ -143,6 +210,8 @@ if __name__ == "__main__":
     dist.init_process_group("gloo")
     if sys.argv[1] == "placements":
         placements(dist.get_world_size())
+    elif sys.argv[1] == "gpt2":
+        gpt2(dist.get_world_size())
     else:
         modules(sys.argv[1], dist.get_world_size())
     dist.barrier()

@@ -102,7 +102,7 @@ def test_errors_survive_pickling():
     assert (type(again), str(again), again.violations, again.code) == (type(error), str(error), error.violations, error.code)
 
 
-@pytest.mark.parametrize("source", ["loacl", "", "model.bin", "/tmp/model"])
+@pytest.mark.parametrize("source", ["loacl", "", "model.bin", "/nowhere/model"])
 def test_what_is_no_source(source):
     with pytest.raises(errors.InvalidArgumentError, match="source"):
         weightinit.open("article_net", source)

@@ -222,7 +222,8 @@ def test_sixteen_processes_at_once(server):
 @pytest.mark.parametrize("where", ["local", "remote"])
 def test_ctrl_c_ends_a_read(server, where):
     code = """
-import sys, time, weightinit
+import signal, sys, weightinit
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background inherits that it is ignored
 tensors = [{"name": f"t{i}", "shape": [4096, 4096], "init": "truncated_normal"} for i in range(64)]
 weights = weightinit.open(weightinit.Recipe.from_dict({"tensors": tensors}), sys.argv[1])
 import numpy as np

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 import weightinit
+from weightinit import errors
 
 # One recipe costs a file and a few calls.
 FEW = settings(max_examples=int(os.environ.get("WEIGHTINIT_EXAMPLES", "25")), deadline=None, suppress_health_check=list(HealthCheck))
@@ -98,6 +99,29 @@ def test_another_reader_of_safetensors_sees_the_same(cli, tmp_path):
         assert set(held) == set(weights)
         for name in weights:
             assert bits(held[name]) == bits(weights[name][...])
+
+
+def test_a_folder_of_shards(cli, tmp_path):
+    folder = tmp_path / "shards"
+    cli("model", "article_net", "-o", folder, "--max-shard-size", "100KB")
+    index = folder / "model.safetensors.index.json"
+    assert len(list(folder.glob("*.safetensors"))) > 1
+    with weightinit.open("article_net") as local:
+        for source in (folder, index):
+            with weightinit.open("article_net", source) as held:
+                for name in local:
+                    assert bits(held[name][...]) == bits(local[name][...])
+                    assert bits(held[name][1:]) == bits(local[name][1:])
+                assert held.digest() == local.digest()
+            assert held["fc1.weight"].digest() == local["fc1.weight"].digest()  # mapped again
+    with pytest.raises(errors.FailedPreconditionError, match="another recipe"):
+        weightinit.open(weightinit.Recipe.load("article_net", seed=1), folder)
+    shard = json.loads(index.read_text())["weight_map"]["fc1.weight"]
+    (folder / shard).unlink()
+    with pytest.raises(errors.NotFoundError, match=shard):
+        weightinit.open("article_net", folder)
+    with pytest.raises(errors.NotFoundError, match="holds no .safetensors file"):
+        weightinit.open("article_net", tmp_path)
 
 
 @pytest.mark.parametrize("source", ["local", "remote"])

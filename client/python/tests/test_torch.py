@@ -154,6 +154,80 @@ def test_digests_of_torch_tensors():
     assert weightinit.digest(half) == weightinit.open(recipe)["embed.weight"].digest(dtype="bfloat16")
 
 
+# Replay ---------------------------------------------------------------------------------------------------------------
+
+REPLAY_RULES = [
+    {"module": "LayerNorm", "name_regex": r".*\.weight", "init": "ones"},
+    {"module": "Embedding", "name_regex": r".*\.weight", "init": "normal(std=0.02)"},
+    {"module": "Linear", "name_regex": r"layers\..*\.weight", "init": "kaiming_uniform(nonlinearity=relu)"},
+    {"module": "Linear", "name_regex": r"head\.weight", "init": "xavier_normal"},
+    {"name_regex": r".*\.bias", "init": "zeros"},
+]
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(50, 16)
+        self.layers = nn.ModuleList([nn.Linear(16, 16) for _ in range(3)])
+        self.norm = nn.LayerNorm(16)
+        self.head = nn.Linear(16, 50)
+
+    def torchs_own(self, seed):
+        """Filled by torch, one tensor after the other."""
+        torch.manual_seed(seed)
+        for name, parameter in self.named_parameters():
+            if name.endswith(".bias"):
+                nn.init.zeros_(parameter)
+            elif name == "norm.weight":
+                nn.init.ones_(parameter)
+            elif name == "embed.weight":
+                nn.init.normal_(parameter, std=0.02)
+            elif name == "head.weight":
+                nn.init.xavier_normal_(parameter)
+            else:
+                nn.init.kaiming_uniform_(parameter, nonlinearity="relu")
+        return self
+
+
+def replayed(seed):
+    """The recipe as this processor's torch draws it."""
+    recipe = weightinit.Recipe.from_dict(wt.manifest(Plain(), REPLAY_RULES), seed=seed)
+    portable = torch.backends.cpu.get_cpu_capability() == "DEFAULT"
+    return recipe.with_generator("torch_cpu(variant=DEFAULT)") if portable else recipe
+
+
+@pytest.mark.parametrize("where", ["local", "remote"])
+def test_rng_replay_draws_what_torch_draws(server, where):
+    net, recipe = Plain(), replayed(seed=7)
+    wt.init_(net, recipe, "local" if where == "local" else server.address, rng_replay=True)
+    for (name, ours), theirs in zip(net.named_parameters(), Plain().torchs_own(7).parameters()):
+        assert bits(wt.to_numpy(ours)) == bits(wt.to_numpy(theirs)), name
+    assert wt.attest(net, recipe, rng_replay=True) == wt.replay(recipe).digest()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_rng_replay_of_a_checkpoint(dcp):
+    recipe = replayed(seed=8)
+    state = {name: torch.zeros_like(tensor) for name, tensor in Plain().state_dict().items()}
+    dcp.load(state, storage_reader=wt.RecipeReader(recipe, rng_replay=True))
+    for name, theirs in Plain().torchs_own(8).state_dict().items():
+        assert torch.equal(state[name], theirs), name
+
+
+def test_rng_replay_changes_no_other_replay():
+    recipe = weightinit.Recipe.from_dict(wt.manifest(Plain(), REPLAY_RULES))
+    assert recipe.generator == "philox_v1" and wt.replay(recipe).generator == "torch_cpu"
+    other = recipe.with_generator("torch_cpu(variant=AVX2_NOFMA)")
+    assert wt.replay(other) is other
+    with pytest.raises(errors.InvalidArgumentError, match="generator: jax_threefry replays JAX"):
+        wt.init_(Plain(), recipe.with_generator("jax_threefry"), rng_replay=True)
+    with weightinit.open(recipe) as weights, pytest.raises(errors.InvalidArgumentError, match="weightinit.torch.replay"):
+        wt.init_(Plain(), weights, rng_replay=True)
+    with pytest.raises(errors.InvalidArgumentError, match="generator"):
+        recipe.with_generator("mersenne")
+
+
 # Checkpoints ----------------------------------------------------------------------------------------------------------
 
 

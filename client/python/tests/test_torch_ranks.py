@@ -35,5 +35,10 @@ def test_placements(world):
     run("placements", world)
 
 
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_gpt2_from_a_checkpoint_that_was_never_written(world):
+    run("gpt2", world)
+
+
 def test_ranks_that_ask_a_server(server):
     run("fsdp", 2, server.address)

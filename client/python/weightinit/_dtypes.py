@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ml_dtypes
 import numpy as np
+import numpy.typing as npt
 
 from . import _core
 from .errors import refuse
 
-NUMPY_OF_NAME = {
+NUMPY_OF_NAME: dict[str, np.dtype[Any]] = {
     "FLOAT32": np.dtype("<f4"),
     "BFLOAT16": np.dtype(ml_dtypes.bfloat16),
     "FLOAT16": np.dtype("<f2"),
@@ -25,14 +28,14 @@ NUMPY_OF_NUMBER = {number: NUMPY_OF_NAME[name] for name, number in _core.dtypes.
 _NUMBER_OF_NUMPY = {dtype: number for number, dtype in NUMPY_OF_NUMBER.items()}
 
 
-def to_numpy(dtype) -> np.dtype:
+def to_numpy(dtype: npt.DTypeLike) -> np.dtype[Any]:
     """A NumPy dtype of what NumPy takes as one, or of the API's name in any case."""
     if isinstance(dtype, str) and dtype.upper() in NUMPY_OF_NAME:
         return NUMPY_OF_NAME[dtype.upper()]
     return np.dtype(dtype)
 
 
-def number_of(dtype: np.dtype) -> int:
+def number_of(dtype: np.dtype[Any]) -> int:
     """The API's number. Raises InvalidArgumentError for a type that is not drawn."""
     number = _NUMBER_OF_NUMPY.get(dtype)
     if number is None:

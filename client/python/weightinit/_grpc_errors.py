@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 from google.protobuf.message import DecodeError
 
@@ -32,9 +34,10 @@ def error_of(error: grpc.RpcError, target: str, bytes_taken: int) -> Error:
     return make(code, message, violations, reason, retry_after)
 
 
-def _details(error: grpc.RpcError):
+def _details(error: grpc.RpcError) -> list[Any]:
     """Details that cannot be read are left out; code and text always arrive."""
-    for key, value in error.trailing_metadata() or ():
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
         if key == "grpc-status-details-bin":
             try:
                 return list(error_details_pb2.ErrorStatus.FromString(value).details)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,11 +28,11 @@ class Box(NamedTuple):
         """The shape with a 1 for each dimension that an integer took away."""
         return self.shape if self.dims is None else tuple(size for _, size, _ in self.dims)
 
-    def count(self) -> int:
+    def num_elements(self) -> int:
         return math.prod(self.shape)
 
 
-def box_of(index, shape: tuple[int, ...]) -> Box:
+def box_of(index: Any, shape: tuple[int, ...]) -> Box:
     """The box that a NumPy index means: integers, slices of any step, one ellipsis.
 
     Raises IndexError as NumPy does: an integer outside its dimension, too many indices, a second ellipsis; and for what NumPy
@@ -56,7 +56,7 @@ def box_of(index, shape: tuple[int, ...]) -> Box:
     return Box(tuple(dims), sizes, tuple(kept), tuple(flip) if backwards else None)
 
 
-def _fill_up(items: tuple, rank: int) -> list:
+def _fill_up(items: tuple[Any, ...], rank: int) -> list[Any]:
     """The items with whole dimensions in place of an ellipsis, or at the end."""
     ellipses = [i for i, item in enumerate(items) if item is Ellipsis]
     if len(ellipses) > 1:
@@ -78,7 +78,7 @@ def _dim_of_slice(item: slice, extent: int) -> tuple[tuple[int, int, int], bool]
     return (start, size, step), False
 
 
-def _position(item, extent: int, axis: int) -> int:
+def _position(item: Any, extent: int, axis: int) -> int:
     if isinstance(item, (bool, np.bool_)) or item is None or isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) > 0:
         raise IndexError(
             f"{type(item).__name__} is no index of a lazy tensor, which takes integers, slices and '...'; "

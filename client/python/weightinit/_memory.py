@@ -9,7 +9,8 @@ from ._index import Box
 
 def address_of(array: np.ndarray) -> int:
     # Half the time of array.ctypes.data, which counts for small reads.
-    return array.__array_interface__["data"][0]
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def byte_strides_of(array: np.ndarray, box: Box) -> list[int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 
 class Progress:
@@ -10,7 +11,7 @@ class Progress:
 
     NONE: Progress
 
-    def __init__(self, bar=None) -> None:
+    def __init__(self, bar: Any = None) -> None:
         self._bar = bar
         self._lock = threading.Lock()
         self._done = 0
@@ -42,7 +43,7 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
 

@@ -7,10 +7,11 @@ import os
 import random
 import threading
 import time
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import grpc
 import numpy as np
+from grpc.experimental import ChannelOptions
 
 from . import _core
 from ._grpc_errors import error_of
@@ -31,7 +32,12 @@ _CHANNEL_OPTIONS = [
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.primary_user_agent", f"weightinit-python/{_core.version}"),
+    # Messages are received by the thread that waits for them, without a second one in between.
+    (ChannelOptions.SingleThreadedUnaryStream, 1),
 ]
+# gRPC allocates each message three times over. glibc keeps memory of blocks as large as the largest that was ever freed, up to
+# 32 MiB, and gives larger ones back to the system, which clears every page of the next one.
+_KEPT_BYTES = 16 << 20
 _FIRST_DELAY, _MAX_DELAY = 0.1, 5.0  # seconds between two tries
 # Below this a second call costs more than it gains.
 _BYTES_PER_STREAM = 8 << 20
@@ -92,7 +98,7 @@ class RemoteSource:
     def _pending(self, job: Job) -> Pending:
         """Checked by the library before anything is sent, so that refusals are those of a local read."""
         dtype, shape, base, strides = self._plan.part(job.name, job.box.dims, job.dtype)
-        selection = selection_pb2.Selection(name=job.name, dtype=dtype)
+        selection = selection_pb2.Selection(name=job.name, dtype=dtype)  # type: ignore[arg-type]
         if job.box.dims is not None:
             # Sets the box also for a tensor without dimensions.
             selection.slice.box.SetInParent()
@@ -101,10 +107,12 @@ class RemoteSource:
         digest = _core.SliceDigest(dtype, shape, base, strides) if self._options.check else None
         return Pending(self._specs[job.tensor].name, selection, tuple(shape), job.array, digest)
 
-    def _read_all(self, lots: list[list[Pending]], progress: Progress, deadline, stop: threading.Event) -> None:
+    def _read_all(
+        self, lots: list[list[Pending]], progress: Progress, deadline: float | None, stop: threading.Event
+    ) -> None:
         with concurrent.futures.ThreadPoolExecutor(len(lots)) as pool:
-            futures = [pool.submit(self._read, lot, progress, deadline, stop) for lot in lots]
             try:
+                futures = [pool.submit(self._read, lot, progress, deadline, stop) for lot in lots]
                 for future in concurrent.futures.as_completed(futures):
                     future.result()
             finally:
@@ -150,7 +158,7 @@ class RemoteSource:
         receiver = Receiver(left, self._fingerprint, self._options.check)
         timeout = None if deadline is None else max(deadline - time.monotonic(), 0)
         # Messages come as they are on the wire: Receiver takes the values out of them without a copy of their own.
-        method = self._connect().unary_stream(_METHOD, request_serializer=lambda message: message.SerializeToString())
+        method: Any = self._connect().unary_stream(_METHOD, request_serializer=lambda message: message.SerializeToString())
         call = method(request, timeout=timeout, metadata=self._options.metadata)
         try:
             for message in call:
@@ -173,6 +181,7 @@ class RemoteSource:
                 else:
                     self._channel = grpc.secure_channel(self._target, credentials, options=_CHANNEL_OPTIONS)
                 self._process = os.getpid()
+                bytearray(_KEPT_BYTES)  # freed at once; its pages are never touched
             return self._channel
 
 

@@ -21,7 +21,7 @@ class Part(NamedTuple):
     index: Any = WHOLE
 
 
-def digest(array, part: Part | tuple | None = None) -> int:
+def digest(array: Any, part: Part | tuple[Any, ...] | None = None) -> int:
     """The digest of an array, 0 ≤ digest < 2**64: what :meth:`weightinit.Tensor.digest` says of the same part.
 
     Args:
@@ -49,11 +49,13 @@ def model_digest(recipe: Recipe, digests: Mapping[str, int]) -> int:
     """
     plan, specs = recipe.resolved(), recipe.specs()
     by_origin = {specs[plan.find(name)].origin: value for name, value in digests.items()}
-    weight = lambda spec: _core.digest_weight(spec.name, spec.dtype, spec.shape)  # noqa: E731
-    return sum(weight(specs[origin]) * value for origin, value in by_origin.items()) % 2**64
+    total = 0
+    for origin, value in by_origin.items():
+        total += _core.digest_weight(specs[origin].name, specs[origin].dtype, specs[origin].shape) * value
+    return total % 2**64
 
 
-def _to_numpy(array) -> np.ndarray:
+def _to_numpy(array: Any) -> np.ndarray:
     if type(array).__module__.partition(".")[0] == "torch":
         from .torch import to_numpy
 

@@ -5,7 +5,7 @@ Every class but :class:`Error` also derives from the built-in exception that cod
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 
 class FieldViolation(NamedTuple):
@@ -48,7 +48,7 @@ class Error(Exception):
     def __str__(self) -> str:
         return self.message
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (make, (self.code, self.message, self.violations, self.reason, self.retry_after))
 
 
@@ -102,7 +102,9 @@ _CLASSES = {
 }
 
 
-def make(code: str, message: str, violations=(), reason: str = "", retry_after: float | None = None) -> Error:
+def make(
+    code: str, message: str, violations: Sequence[tuple[str, str]] = (), reason: str = "", retry_after: float | None = None
+) -> Error:
     """The exception for a status. The extension calls it for the library's own errors."""
     return _CLASSES.get(code, Error)(
         message,
@@ -113,6 +115,6 @@ def make(code: str, message: str, violations=(), reason: str = "", retry_after: 
     )
 
 
-def refuse(field: str, description: str) -> InvalidArgumentError:
-    """A refusal of one field, in the library's form."""
+def refuse(field: str, description: str) -> Error:
+    """A refusal of one field, in the library's form: an InvalidArgumentError."""
     return make("INVALID_ARGUMENT", f"{field}: {description}", [(field, description)])

@@ -14,7 +14,9 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from ._dtypes import NAME_OF_NUMBER, number_of, to_numpy
 from .errors import refuse
@@ -23,7 +25,7 @@ from .weights import Tensor, Weights
 from .weights import open as open_weights
 
 
-def initialize(recipe: Recipe | Weights | str, shardings: Any, source: str = "local", *, dtype=None, **options: Any) -> Any:
+def initialize(recipe: Recipe | Weights | str, shardings: Any, source: str = "local", *, dtype: npt.DTypeLike | None = None, **options: Any) -> Any:
     """Global arrays of a recipe, in the shardings' own tree.
 
     Args:
@@ -51,19 +53,19 @@ def initialize(recipe: Recipe | Weights | str, shardings: Any, source: str = "lo
     return jax.tree_util.tree_unflatten(tree, arrays)
 
 
-def _array(tensor: Tensor, sharding: jax.sharding.Sharding, dtype) -> jax.Array:
+def _array(tensor: Tensor, sharding: jax.sharding.Sharding, dtype: npt.DTypeLike | None) -> jax.Array:
     drawn: dict[str, np.ndarray] = {}  # slices cannot be keys before Python 3.12
 
-    def draw(index: tuple[slice, ...]) -> np.ndarray:
+    def draw(index: tuple[slice, ...] | None) -> np.ndarray:
         key = str(index)
         if key not in drawn:
-            drawn[key] = tensor.read(index, dtype)
+            drawn[key] = tensor.read(... if index is None else index, dtype)
         return drawn[key]
 
     return jax.make_array_from_callback(tensor.shape, sharding, draw)
 
 
-def manifest(shapes: Any, rules: Sequence[Mapping] | None = None) -> dict:
+def manifest(shapes: Any, rules: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """The recipe of a tree of shapes (``jax.eval_shape``, or arrays) but for its initializers: what
     :meth:`weightinit.Recipe.from_dict` takes.
 
@@ -90,7 +92,7 @@ def name_of(path: Sequence[Any]) -> str:
     return ".".join(parts)
 
 
-def initializer(init: str | Mapping, *, layout: str = "IN_OUT", draw_name: str = "") -> Callable:
+def initializer(init: str | Mapping[str, Any], *, layout: str = "IN_OUT", draw_name: str = "") -> Callable[..., jax.Array]:
     """An initializer with the signature of those of ``jax.nn.initializers``: ``(key, shape, dtype=float32) → Array``.
 
     Args:
@@ -105,7 +107,7 @@ def initializer(init: str | Mapping, *, layout: str = "IN_OUT", draw_name: str =
     # What is wrong with it is said here and not in the middle of a model.
     Recipe.from_dict({"tensors": [{"name": "w", "shape": [1, 1, 1], "init": init, "fan": fan}]})
 
-    def draw(words: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    def draw(words: np.ndarray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         words = np.asarray(words).reshape(-1)
         seed = int(words[0]) << 32 | int(words[1])
         tensor = {"name": "w", "shape": shape, "dtype": NAME_OF_NUMBER[number_of(dtype)], "init": init, "fan": fan}
@@ -113,14 +115,15 @@ def initializer(init: str | Mapping, *, layout: str = "IN_OUT", draw_name: str =
         with open_weights(recipe) as weights:
             return weights["w"][...]
 
-    def initialize_one(key, shape, dtype=np.float32, out_sharding=None):
+    def initialize_one(key: Any, shape: Sequence[int], dtype: Any = np.float32, out_sharding: Any = None) -> jax.Array:
         dtype = to_numpy(jax.dtypes.canonicalize_dtype(dtype))
         number_of(dtype)
         shape = tuple(map(int, shape))
-        words = jax.random.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+        words = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
         if words.size < 2:
             raise refuse("key", "it has fewer than 64 bits")
-        result = jax.pure_callback(lambda key: draw(key, shape, dtype), jax.ShapeDtypeStruct(shape, dtype), words)
+        like = jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
+        result: jax.Array = jax.pure_callback(lambda key: draw(key, shape, dtype), like, words)
         return result if out_sharding is None else jax.device_put(result, out_sharding)
 
     return initialize_one

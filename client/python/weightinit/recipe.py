@@ -6,7 +6,7 @@ import importlib.resources
 import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Recipe:
         self._specs: list[Resolved] = []
 
     @classmethod
-    def load(cls, path: str | os.PathLike, *, seed: int | None = None) -> Recipe:
+    def load(cls, path: str | os.PathLike[str], *, seed: int | None = None) -> Recipe:
         """Reads a recipe in YAML or JSON, or a ready recipe by its name (:func:`ready_recipes`).
 
         Args:
@@ -78,7 +78,7 @@ class Recipe:
         return cls(_core.Recipe.parse(text, name))._with(seed)
 
     @classmethod
-    def from_dict(cls, recipe: dict, *, seed: int | None = None) -> Recipe:
+    def from_dict(cls, recipe: Mapping[str, Any], *, seed: int | None = None) -> Recipe:
         """A recipe of the same keys as in a file::
 
             Recipe.from_dict({"seed": 1, "tensors": [{"name": "w", "shape": [2, 3], "init": "normal(std=0.02)"}]})
@@ -91,6 +91,20 @@ class Recipe:
     def with_seed(self, seed: int) -> Recipe:
         """The same recipe with another seed, 0 ≤ seed < 2**64."""
         return Recipe(self._handle.with_seed(seed))
+
+    def with_generator(self, generator: str) -> Recipe:
+        """The same recipe drawn by another generator: ``"philox_v1"``, ``"torch_cpu"``, ``"jax_threefry"``, or with parameters
+        ``"torch_cpu(variant=DEFAULT, torch_version=1.13)"``.
+
+        Raises:
+            InvalidArgumentError: no such generator. What it cannot draw is said when the recipe is resolved.
+        """
+        return Recipe(self._handle.with_generator(generator))
+
+    @property
+    def generator(self) -> str:
+        """Where random words come from, without parameters: ``"philox_v1"``."""
+        return self._handle.generator
 
     @property
     def seed(self) -> int:
@@ -154,7 +168,7 @@ class Recipe:
         return f"<weightinit.Recipe of {len(self._handle.tensors())} tensors, seed {self.seed}>"
 
 
-class Plan(Mapping):
+class Plan(Mapping[str, "plan_pb2.TensorPlan"]):
     """A recipe resolved to numbers: canonical name → :class:`weightinit.v1.plan_pb2.TensorPlan`, in recipe order.
 
     ``report`` (:class:`weightinit.v1.plan_pb2.PlanReport`) has what holds for the whole: counts, skipped tensors, overlapping

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _core
 from ._dtypes import NUMPY_OF_NUMBER, number_of, to_numpy
@@ -14,6 +16,9 @@ from ._memory import address_of
 from ._progress import Progress
 from .errors import refuse
 from .recipe import Recipe, Resolved
+
+if TYPE_CHECKING:
+    import grpc
 
 
 class Job(NamedTuple):
@@ -84,7 +89,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        return Box(None, self.shape).count()
+        return Box(None, self.shape).num_elements()
 
     @property
     def nbytes(self) -> int:
@@ -95,7 +100,7 @@ class Tensor:
             raise TypeError("len() of a tensor without dimensions")
         return self.shape[0]
 
-    def __getitem__(self, index) -> np.ndarray:
+    def __getitem__(self, index: Any) -> np.ndarray:
         """A new array of the part: integers, slices (any step) and ``...``, as NumPy has them.
 
         Raises:
@@ -103,19 +108,19 @@ class Tensor:
         """
         return self.read(index)
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("a lazy tensor has no values to share; they are drawn into a new array")
         return self.read(dtype=dtype)
 
-    def read(self, index=WHOLE, dtype=None) -> np.ndarray:
+    def read(self, index: Any = WHOLE, dtype: npt.DTypeLike | None = None) -> np.ndarray:
         """As ``tensor[index]``, in another element type if one is given: the same draw, rounded once to that type."""
         box = box_of(index, self.shape)
         array = np.empty(box.shape, self.dtype if dtype is None else to_numpy(dtype))
         self._fill(box, array)
         return array if box.flip is None else _flipped(array, box)
 
-    def into(self, array: np.ndarray, index=WHOLE) -> np.ndarray:
+    def into(self, array: np.ndarray, index: Any = WHOLE) -> np.ndarray:
         """Draws into an array, without a copy where its memory lies as NumPy would lay it. Returns the array.
 
         Args:
@@ -130,7 +135,7 @@ class Tensor:
         self._fill(box, array if box.flip is None else _flipped(array, box))
         return array
 
-    def digest(self, index=WHOLE, dtype=None) -> int:
+    def digest(self, index: Any = WHOLE, dtype: npt.DTypeLike | None = None) -> int:
         """The digest of a part, 0 ≤ digest < 2**64. Those of disjoint parts add up, mod 2**64, to that of their union."""
         number = self._number if dtype is None else number_of(to_numpy(dtype))
         return self._source.digest(self._asked, self._index, box_of(index, self.shape), number)
@@ -142,7 +147,7 @@ class Tensor:
         return f"<weightinit.Tensor {self.name!r} {list(self.shape)} {self.dtype}>"
 
 
-class Weights(Mapping):
+class Weights(Mapping[str, Tensor]):
     """The tensors of a recipe: name → :class:`Tensor`, in recipe order. Made by :func:`weightinit.open`.
 
     Names asked for may be any that the recipe's renames and wrappers' segments lead to; iteration gives canonical names.
@@ -178,7 +183,7 @@ class Weights(Mapping):
         return self.recipe.nbytes
 
     def read_many(
-        self, reads: Iterable[str | tuple | Read] | None = None, *, progress: bool = False
+        self, reads: Iterable[str | tuple[Any, ...] | Read] | None = None, *, progress: bool = False
     ) -> list[np.ndarray]:
         """Reads several parts in parallel; all are checked before the first is drawn.
 
@@ -229,7 +234,7 @@ class Weights(Mapping):
     def __enter__(self) -> Weights:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -237,10 +242,11 @@ class Weights(Mapping):
 
 
 def _flipped(array: np.ndarray, box: Box) -> np.ndarray:
-    return array[box.flip]
+    flipped: np.ndarray = array[box.flip]
+    return flipped
 
 
-def _check_target(array, box: Box) -> None:
+def _check_target(array: Any, box: Box) -> None:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"values go into a numpy.ndarray, not {type(array).__name__}")
     if array.shape != box.shape:
@@ -258,8 +264,8 @@ def digest_of_array(array: np.ndarray, dtype: int, shape: tuple[int, ...], box: 
 
 
 def open(  # noqa: A001: read as weightinit.open
-    recipe: Recipe | str,
-    source: str = "local",
+    recipe: Recipe | str | os.PathLike[str],
+    source: str | os.PathLike[str] = "local",
     *,
     threads: int = 0,
     cache_bytes: int = 1 << 30,
@@ -267,7 +273,7 @@ def open(  # noqa: A001: read as weightinit.open
     streams: int = 4,
     timeout: float | None = None,
     patience: float = 20.0,
-    credentials=None,
+    credentials: grpc.ChannelCredentials | None = None,
     metadata: Sequence[tuple[str, str]] = (),
 ) -> Weights:
     """The weights of a recipe; the same bits wherever they come from.
@@ -276,8 +282,8 @@ def open(  # noqa: A001: read as weightinit.open
         recipe: a :class:`Recipe`, or what :meth:`Recipe.load` takes. It is resolved here, so that whatever is wrong with it
             is said by this call, in the same words for every source.
         source: ``"local"``: drawn by this process; the address of a server, as gRPC writes it (``"host:port"``,
-            ``"dns:///host:port"``, ``"unix:/path"``): drawn there; or a path that ends in ``.safetensors``: read from a file
-            that ``weightinit model`` wrote.
+            ``"dns:///host:port"``, ``"unix:/path"``): drawn there; or a path: read from what ``weightinit model``
+            wrote, a ``.safetensors`` file, a folder of shards, or its index (``….safetensors.index.json``).
         threads: local: threads that draw; 0: one for each processor.
         cache_bytes: local: what is kept of matrices (orthogonal, sparse) for further slices.
         check: server: compute the digest of what arrives and compare it with the server's. File: refuse one that does not say
@@ -297,16 +303,17 @@ def open(  # noqa: A001: read as weightinit.open
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe)
     plan = recipe.resolved()
+    source = os.fspath(source)
     if source == "local":
         from ._local import LocalSource
 
         return Weights(recipe, LocalSource(plan, threads, cache_bytes), "this process")
-    if source.endswith(".safetensors"):
-        from ._file import FileSource
+    from ._file import FileSource, is_checkpoint
 
+    if is_checkpoint(source):
         return Weights(recipe, FileSource(source, recipe, check), source)
     if ":" not in source:
-        raise refuse("source", f"'{source}' is neither 'local' nor a server's address (host:port, unix:/path) nor *.safetensors")
+        raise refuse("source", f"'{source}' is neither 'local' nor a server's address (host:port, unix:/path) nor *.safetensors nor a folder")
     from ._remote import RemoteOptions, RemoteSource
 
     options = RemoteOptions(check, streams, timeout, patience, credentials, tuple(metadata))

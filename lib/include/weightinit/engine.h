@@ -33,8 +33,8 @@ namespace weightinit {
 struct EngineOptions {
   // Threads that draw, the caller's included. 0: one per processor.
   int threads = 0;
-  // Matrices kept for further slices (orthogonal, delta_orthogonal, sparse), in bytes. 0: none are
-  // kept beyond their use.
+  // Matrices kept for further slices (orthogonal, delta_orthogonal, sparse), in bytes; besides, the
+  // last one that is larger than this. 0: none are kept beyond their use.
   std::int64_t cache_bytes = std::int64_t{1} << 30;
 };
 

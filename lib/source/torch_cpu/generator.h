@@ -49,6 +49,14 @@ class FillWords {
     position_ = position + out.size();
   }
 
+  // The same in runs that are still to be tempered: take(std::span<const std::uint32_t>).
+  template <class Take>
+  void DrawUntempered(std::uint64_t position, std::size_t count, const Take& take) {
+    words_.Skip(position - position_);
+    words_.DrawUntempered(count, take);
+    position_ = position + count;
+  }
+
   // What gives word position() next.
   const Mt19937& words() const { return words_; }
   std::uint64_t position() const { return position_; }

@@ -40,6 +40,10 @@ struct Kernels {
   void (*uniform)(const std::uint32_t* words, std::size_t count, int digits, Affine affine,
                   bool fused, float* out);
 
+  // uniform of temper of words of the state, in one pass.
+  void (*uniform_of_state)(const std::uint32_t* state, std::size_t count, int digits, Affine affine,
+                           bool fused, float* out);
+
   // torch's AVX2 normals: blocks of 16 words to blocks of 16 values.
   void (*normal)(const std::uint32_t* words, std::size_t blocks, Affine affine, bool fused,
                  float* out);

@@ -19,18 +19,17 @@ std::uint32_t Mt19937::Next() {
   return word;
 }
 
+void Mt19937::Refill() {
+  BestKernels().refill(state_.data());
+  used_ = 0;
+}
+
 void Mt19937::Draw(std::span<std::uint32_t> out) {
-  const Kernels& kernels = BestKernels();
-  while (!out.empty()) {
-    if (used_ == kStateWords) {
-      kernels.refill(state_.data());
-      used_ = 0;
-    }
-    const std::size_t n = std::min(out.size(), kStateWords - used_);
-    kernels.temper(state_.data() + used_, n, out.data());
-    used_ += n;
-    out = out.subspan(n);
-  }
+  std::uint32_t* to = out.data();
+  DrawUntempered(out.size(), [&](std::span<const std::uint32_t> run) {
+    BestKernels().temper(run.data(), run.size(), to);
+    to += run.size();
+  });
 }
 
 void Mt19937::Skip(std::uint64_t count) {

@@ -5,6 +5,7 @@
 #ifndef WEIGHTINIT_SOURCE_TORCH_CPU_MT19937_H_
 #define WEIGHTINIT_SOURCE_TORCH_CPU_MT19937_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +27,18 @@ class Mt19937 {
   // The next words, as Next would give them one by one.
   void Draw(std::span<std::uint32_t> out);
 
+  // The next words in runs, each still to be tempered: take(std::span<const std::uint32_t>).
+  template <class Take>
+  void DrawUntempered(std::size_t count, const Take& take) {
+    while (count > 0) {
+      if (used_ == kStateWords) Refill();
+      const std::size_t n = std::min(count, kStateWords - used_);
+      take(std::span<const std::uint32_t>(state_).subspan(used_, n));
+      used_ += n;
+      count -= n;
+    }
+  }
+
   // Forgets the next `count` words. Costs a fifth of drawing them.
   void Skip(std::uint64_t count);
 
@@ -37,6 +50,8 @@ class Mt19937 {
   friend bool operator==(const Mt19937& a, const Mt19937& b);
 
  private:
+  void Refill();
+
   std::array<std::uint32_t, kPaddedStateWords> state_;
   std::size_t used_;  // all of a seeded state: it gives out no word before it is refilled
 };

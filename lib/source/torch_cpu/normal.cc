@@ -78,22 +78,25 @@ void DrawBlocks(FillWords& words, const Dialect& dialect, const NormalFill& fill
   using Element = typename Numbers::Element;
   const std::size_t words_per_block = kNormalBlock * WordsPerElement(dtype);
   std::array<std::uint32_t, kNormalBlock * kBlocksPerRun * sizeof(Value) / sizeof(float)> drawn;
-  alignas(64) std::array<Value, kNormalBlock * kBlocksPerRun> values;
+  alignas(64) std::array<Value, kNormalBlock * kBlocksPerRun> made;
   while (blocks > 0) {
     const auto n = static_cast<std::size_t>(std::min(blocks, kBlocksPerRun));
     words.Draw(position, std::span(drawn).first(n * words_per_block));
     const std::size_t count = n * kNormalBlock;
+    const bool in_place = std::is_same_v<Element, Value> &&
+                          reinterpret_cast<std::uintptr_t>(out) % alignof(Value) == 0;
+    Value* const values = in_place ? reinterpret_cast<Value*>(out) : made.data();
     if constexpr (std::is_same_v<Numbers, Float64Numbers>) {
-      Float64Blocks(drawn.data(), n, dialect, fill, values.data());
+      Float64Blocks(drawn.data(), n, dialect, fill, values);
     } else if (IsComputedInFloat32(dialect, dtype)) {
-      Float32Blocks(drawn.data(), n, dialect, fill, values.data());
+      Float32Blocks(drawn.data(), n, dialect, fill, values);
     } else {
-      NarrowBlocks(drawn.data(), n, dialect, fill, dtype, values.data());
+      NarrowBlocks(drawn.data(), n, dialect, fill, dtype, values);
     }
     if constexpr (std::is_same_v<Element, Value>) {
-      std::memcpy(out, values.data(), count * sizeof(Element));
+      if (!in_place) std::memcpy(out, values, count * sizeof(Element));
     } else {
-      kernels::BestKernels().convert(values.data(), static_cast<std::int64_t>(count), dtype, out);
+      kernels::BestKernels().convert(values, static_cast<std::int64_t>(count), dtype, out);
     }
     position += n * words_per_block;
     blocks -= static_cast<std::int64_t>(n);

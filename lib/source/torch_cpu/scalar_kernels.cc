@@ -27,14 +27,15 @@ void Refill(std::uint32_t* state) {
   state[kStateWords - 1] = Next(state[kStateWords - 1], state[0], state[kMiddle - 1]);
 }
 
+std::uint32_t Tempered(std::uint32_t word) {
+  word ^= word >> 11;
+  word ^= (word << 7) & 0x9D2C5680;
+  word ^= (word << 15) & 0xEFC60000;
+  return word ^ (word >> 18);
+}
+
 void Temper(const std::uint32_t* state, std::size_t count, std::uint32_t* out) {
-  for (std::size_t i = 0; i < count; ++i) {
-    std::uint32_t word = state[i];
-    word ^= word >> 11;
-    word ^= (word << 7) & 0x9D2C5680;
-    word ^= (word << 15) & 0xEFC60000;
-    out[i] = word ^ (word >> 18);
-  }
+  for (std::size_t i = 0; i < count; ++i) out[i] = Tempered(state[i]);
 }
 
 float UnitInterval(std::uint32_t word, int digits) {
@@ -43,17 +44,20 @@ float UnitInterval(std::uint32_t word, int digits) {
   return static_cast<float>(static_cast<std::int32_t>(word & mask)) * unit;
 }
 
-template <bool fused>
+template <bool tempered, bool fused>
 void UniformWith(const std::uint32_t* words, std::size_t count, int digits, Affine affine,
                  float* out) {
-  for (std::size_t i = 0; i < count; ++i)
-    out[i] = Fma<fused>(UnitInterval(words[i], digits), affine.scale, affine.offset);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t word = tempered ? words[i] : Tempered(words[i]);
+    out[i] = Fma<fused>(UnitInterval(word, digits), affine.scale, affine.offset);
+  }
 }
 
+template <bool tempered>
 void Uniform(const std::uint32_t* words, std::size_t count, int digits, Affine affine, bool fused,
              float* out) {
-  return fused ? UniformWith<true>(words, count, digits, affine, out)
-               : UniformWith<false>(words, count, digits, affine, out);
+  return fused ? UniformWith<tempered, true>(words, count, digits, affine, out)
+               : UniformWith<tempered, false>(words, count, digits, affine, out);
 }
 
 struct SineCosine {
@@ -103,8 +107,12 @@ void Normal(const std::uint32_t* words, std::size_t blocks, Affine affine, bool 
                : NormalWith<false>(words, blocks, affine, out);
 }
 
-constexpr Kernels kScalar{
-    .target = "scalar", .refill = Refill, .temper = Temper, .uniform = Uniform, .normal = Normal};
+constexpr Kernels kScalar{.target = "scalar",
+                          .refill = Refill,
+                          .temper = Temper,
+                          .uniform = Uniform<true>,
+                          .uniform_of_state = Uniform<false>,
+                          .normal = Normal};
 
 }  // namespace
 

@@ -12,7 +12,7 @@
 namespace weightinit::torch_cpu {
 namespace {
 
-// 16 KiB of words and 16 KiB of values leave room in any first-level cache.
+// 16 KiB of values, and of words, leave room in any first-level cache.
 constexpr std::size_t kRun = 4096;
 
 // torch draws from [from, to); since 2.12 it also sees to it that rounding does not reach `to`.
@@ -52,15 +52,18 @@ void DrawNarrow(FillWords& words, const Dialect& dialect, const UniformFill& fil
   const Affine affine{.offset = from, .scale = wide ? to - from : Numbers::Round(to - from)};
   const int digits = wide ? Float32Numbers::kDigits : Numbers::kDigits;
   const auto element_bytes = sizeof(typename Numbers::Element);
-  std::array<std::uint32_t, kRun> drawn;
   alignas(64) std::array<float, kRun> values;
   while (count > 0) {
     const std::size_t n = std::min(values.size(), static_cast<std::size_t>(count));
-    words.Draw(static_cast<std::uint64_t>(first), std::span(drawn).first(n));
     const bool in_place = dtype == DType::kFloat32 && !wide &&
                           reinterpret_cast<std::uintptr_t>(out) % alignof(float) == 0;
-    float* const to_values = in_place ? reinterpret_cast<float*>(out) : values.data();
-    BestKernels().uniform(drawn.data(), n, digits, affine, dialect.fused(), to_values);
+    float* to_value = in_place ? reinterpret_cast<float*>(out) : values.data();
+    words.DrawUntempered(static_cast<std::uint64_t>(first), n,
+                         [&](std::span<const std::uint32_t> run) {
+                           BestKernels().uniform_of_state(run.data(), run.size(), digits, affine,
+                                                          dialect.fused(), to_value);
+                           to_value += run.size();
+                         });
     if (wide) {
       for (float& value : std::span(values).first(n)) value = Numbers::Round(value);
       KeepBelow(Numbers::Of(fill.to), Numbers::Of(fill.from), std::span(values).first(n));

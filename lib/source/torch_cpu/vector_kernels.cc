@@ -36,28 +36,30 @@ void Refill(std::uint32_t* HWY_RESTRICT state) {
   for (k += lanes; k < kStateWords; k += lanes) step(k, k - kWrap);
 }
 
+template <class V>
+HWY_INLINE V Tempered(V word) {
+  const hn::DFromV<V> d;
+  word = hn::Xor(word, hn::ShiftRight<11>(word));
+  word = hn::Xor(word, hn::And(hn::ShiftLeft<7>(word), hn::Set(d, 0x9D2C5680)));
+  word = hn::Xor(word, hn::And(hn::ShiftLeft<15>(word), hn::Set(d, 0xEFC60000)));
+  return hn::Xor(word, hn::ShiftRight<18>(word));
+}
+
 void Temper(const std::uint32_t* HWY_RESTRICT state, std::size_t count,
             std::uint32_t* HWY_RESTRICT out) {
-  const auto temper = [](auto word) HWY_ATTR {
-    const auto d = hn::DFromV<decltype(word)>();
-    word = hn::Xor(word, hn::ShiftRight<11>(word));
-    word = hn::Xor(word, hn::And(hn::ShiftLeft<7>(word), hn::Set(d, 0x9D2C5680)));
-    word = hn::Xor(word, hn::And(hn::ShiftLeft<15>(word), hn::Set(d, 0xEFC60000)));
-    return hn::Xor(word, hn::ShiftRight<18>(word));
-  };
   const D32 d;
   const std::size_t lanes = hn::Lanes(d);
   std::size_t i = 0;
-  for (; i + lanes <= count; i += lanes) hn::StoreU(temper(hn::LoadU(d, state + i)), d, out + i);
+  for (; i + lanes <= count; i += lanes) hn::StoreU(Tempered(hn::LoadU(d, state + i)), d, out + i);
   const hn::CappedTag<std::uint32_t, 1> one;
-  for (; i < count; ++i) hn::StoreU(temper(hn::LoadU(one, state + i)), one, out + i);
+  for (; i < count; ++i) hn::StoreU(Tempered(hn::LoadU(one, state + i)), one, out + i);
 }
 
 HWY_INLINE VF32 UnitInterval(V32 word, V32 mask, VF32 unit) {
   return hn::Mul(hn::ConvertTo(DF32(), hn::BitCast(DI32(), hn::And(word, mask))), unit);
 }
 
-template <bool fused>
+template <bool tempered, bool fused>
 void UniformWith(const std::uint32_t* HWY_RESTRICT words, std::size_t count, int digits,
                  Affine affine, float* HWY_RESTRICT out) {
   const D32 d;
@@ -67,7 +69,8 @@ void UniformWith(const std::uint32_t* HWY_RESTRICT words, std::size_t count, int
   const VF32 unit = hn::BitCast(df, Bits(static_cast<std::uint32_t>(127 - digits) << 23));
   const VF32 scale = Constant(affine.scale), offset = Constant(affine.offset);
   const auto value = [&](const std::uint32_t* from) HWY_ATTR {
-    return Fma<fused>(UnitInterval(hn::LoadU(d, from), mask, unit), scale, offset);
+    const V32 word = hn::LoadU(d, from);
+    return Fma<fused>(UnitInterval(tempered ? word : Tempered(word), mask, unit), scale, offset);
   };
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) hn::StoreU(value(words + i), df, out + i);
@@ -79,10 +82,11 @@ void UniformWith(const std::uint32_t* HWY_RESTRICT words, std::size_t count, int
   std::memcpy(out + i, last, (count - i) * sizeof *out);
 }
 
+template <bool tempered>
 void Uniform(const std::uint32_t* words, std::size_t count, int digits, Affine affine, bool fused,
              float* out) {
-  return fused ? UniformWith<true>(words, count, digits, affine, out)
-               : UniformWith<false>(words, count, digits, affine, out);
+  return fused ? UniformWith<tempered, true>(words, count, digits, affine, out)
+               : UniformWith<tempered, false>(words, count, digits, affine, out);
 }
 
 template <bool fused, int n>
@@ -205,7 +209,8 @@ constexpr Kernels kVector{.target = HWY_TARGET == HWY_SSE4   ? "sse4"
                                                              : "neon",
                           .refill = Refill,
                           .temper = Temper,
-                          .uniform = Uniform,
+                          .uniform = Uniform<true>,
+                          .uniform_of_state = Uniform<false>,
                           .normal = Normal};
 
 const Kernels& VectorKernels() { return kVector; }

@@ -135,6 +135,10 @@ TEST(Flags, NumbersAreReadStrictly) {
                   HasSubstr("is not a whole number from 0 to 18446744073709551615"));
     }
   }
+  EXPECT_THAT(
+      std::string(
+          Parse({"--shape", "2", "--init", "normal", "--seed", "-1"}).spec.status().message()),
+      HasSubstr("torch.manual_seed takes -1 for 18446744073709551615"));
   for (const char* text : {"010", "0x10", "many", "nan", "1e400"}) {
     const Parsed parsed = Parse({"--shape", "2,2", "--init", "lecun_normal", "--fan-in", text});
     EXPECT_EQ(ExitCodeOf(parsed.spec.status()), 2) << text;

@@ -82,6 +82,34 @@ TEST(RecipeDiffTest, ViewsDifferInTheirLayoutOrInAPart) {
   EXPECT_EQ(Diff(packed(concat), packed("{zero_rows: [{start: 0, size: 1}]}")).size(), 1u);
 }
 
+TEST(RecipeDiffTest, ReplaysDifferInWhatPrecedes) {
+  const auto torch = [](const std::string& generator, const std::string& draws = "") {
+    return "{generator: " + generator + ", " + draws +
+           "tensors: [{name: a, shape: [20], init: normal}, {name: b, shape: [30], init: "
+           "uniform}]}";
+  };
+  const std::string plain = torch("torch_cpu");
+  EXPECT_THAT(Diff(plain, torch("'torch_cpu(torch_version=2.5)'")), IsEmpty());
+  EXPECT_THAT(Diff(plain, torch("'torch_cpu(variant=DEFAULT)'")),
+              ElementsAre("a: variant AVX2 → DEFAULT;", "b: variant AVX2 → DEFAULT;"));
+  EXPECT_THAT(Diff(plain, torch("'torch_cpu(torch_version=2.12)'")),
+              ElementsAre("a: torch_version 2.11 → 2.12;", "b: torch_version 2.11 → 2.12;"));
+  EXPECT_THAT(Diff(plain, torch("torch_cpu", "seed: 1, ")),
+              ElementsAre("a: start seed 0 → seed 1;", "b: start seed 0 → seed 1;"));
+  EXPECT_THAT(
+      Diff(plain, torch("torch_cpu", "draws: [{name: b}, {name: a}], ")),
+      ElementsAre("a: draw 1 of the stream this one → b: uniform low=0 high=1, 30 FLOAT32;",
+                  "b: draw 1 of the stream a: normal mean=0 std=1, 20 FLOAT32 → this one;"));
+  const auto jax = [](const std::string& parameters) {
+    return "{generator: 'jax_threefry" + parameters +
+           "', tensors: [{name: a, shape: [20], init: uniform}]}";
+  };
+  EXPECT_THAT(Diff(jax(""), jax("(layout=LEGACY)")),
+              ElementsAre("a: layout of words PARTITIONABLE → LEGACY;"));
+  EXPECT_THAT(Diff(jax(""), jax("(fold_in=1)")),
+              ElementsAre(::testing::StartsWith("a: key (0, 0) → (")));
+}
+
 TEST(RecipeDiffTest, NumbersThatAreCloseAreTold) {
   EXPECT_THAT(Diff("tensors: [{name: w, shape: [1], init: 'normal(std=0.1)'}]",
                    "tensors: [{name: w, shape: [1], init: 'normal(std=0.10000000000000002)'}]"),

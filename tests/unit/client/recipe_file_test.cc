@@ -189,8 +189,9 @@ draws:
 TEST(RecipeFile, Views) {
   const Recipe recipe = Parsed(R"(
 tensors:
-  - {name: a, view: {tied_to: b}}
+  - {name: a, shape: [], view: {tied_to: b}}
   - name: qkv
+    shape: []
     view:
       concat: {dim: 1, blocks: 2, parts: [{name: q, size: 4, init: ones}, {name: k, scale: 0.5, subsequence: 7}]}
       zeroRows: [{start: 3}, {size: 1, step: 2}]
@@ -250,6 +251,10 @@ TEST(RecipeFile, RefusalsNameFileLineAndPath) {
        "r.yaml:4: tensors[0].view.stack.part.size: unknown key"},
       {"rules:\n- view: {concat: {parts: [{nam: a}]}}\n",
        "r.yaml:2: rules[0].view.concat.parts[0].nam: unknown key; did you mean 'name'?"},
+      {"tensors:\n- name: a\n  shape: [1]\n- name: b\n  init: zeros\n",
+       "r.yaml:4: tensors[1].shape: missing; allowed: a list of sizes, [] for a scalar"},
+      {"tensors: [{shape: [1]}]\n",
+       "r.yaml:1: tensors[0].name: missing; allowed: the tensor's name"},
       {"seed: 1\n\ntensors:\n  - {name: a, shap: [1]}\n",
        "r.yaml:4: tensors[0].shap: unknown key; did you mean 'shape'?"},
       {"seed: 1\nseed: 2\n", "r.yaml:2: seed: given twice; first in line 1"},
@@ -315,8 +320,7 @@ TEST(RecipeFile, DepthIsBounded) {
 }
 
 TEST(RecipeFile, AliasesOfAliasesAreBounded) {
-  const std::string text =
-      "tensors: &x0 [{name: a},{name: a},{name: a},{name: a},{name: a},{name: a}]\n";
+  const std::string text = "tensors: [&a {name: a, shape: &s [1]}, *a, *a, {name: b, shape: *s}]\n";
   EXPECT_TRUE(ParseRecipeFile(text, "r.yaml").ok());
   std::string bomb = "rules:\n- fan: {in_axes: &x [";
   for (int i = 0; i < 5000; ++i) bomb += "1,";

@@ -211,8 +211,11 @@ TEST(SingleFlightCacheTest, KeepsTheMostRecentlyUsedWithinItsBytes) {
   EXPECT_STREQ(get("c", 40), "made");  // b goes: a was used later
   EXPECT_STREQ(get("a", 40), "kept");
   EXPECT_STREQ(get("b", 40), "made");  // c goes
-  EXPECT_STREQ(get("c", 101), "made");
-  EXPECT_STREQ(get("c", 101), "made") << "larger than the cache: never kept";
+  EXPECT_STREQ(get("larger", 101), "made");
+  EXPECT_STREQ(get("larger", 101), "kept") << "besides, since it was the last one";
+  EXPECT_STREQ(get("another", 102), "made");
+  EXPECT_STREQ(get("another", 102), "kept");
+  EXPECT_STREQ(get("larger", 101), "made") << "the other took its place";
   EXPECT_STREQ(get("a", 40), "kept") << "and nothing else goes for it";
   EXPECT_STREQ(get("d", 100), "made");
   EXPECT_STREQ(get("d", 100), "kept");

@@ -332,6 +332,29 @@ TEST(RulesTest, AnIdleRuleSaysWhatItNearlyMatches) {
   EXPECT_THAT(plan.warnings[0], HasSubstr("rules[1] matches no tensor: nearest names"));
 }
 
+TEST(RulesTest, NearNamesOfUsualMistakes) {
+  const std::vector<TensorSpec> tensors = {
+      Spec("model.embed_tokens.weight", {2}, Zeros{}),
+      Spec("model.layers.0.self_attn.v_proj.bias", {2}, Zeros{}),
+      Spec("model.layers.0.self_attn.v_proj.weight", {2}, Zeros{}),
+      Spec("model.layers.1.mlp.up_proj.weight", {2}, Zeros{})};
+  const std::pair<const char*, const char*> mistakes[] = {
+      {R"(.*v_porj\.weight)", R"(nearest names: "model.layers.0.self_attn.v_proj.weight")"},
+      {R"(.*wieght)", "nearest names: \"model."},
+      {R"(model\.layer\.\d+\..*)", "nearest names: \"model.layers.0."},
+      {R"((.*\.)?layers\.\d+\.mlp\.(up|down)_prj\.weight)",
+       R"(nearest names: "model.layers.1.mlp.up_proj.weight")"},
+      {R"((?i)(.*\.)?LAYER\.\d+\.self_attn\.(?:(?P<which>v_(pr|x)oj|b)|o_proj)\.weight)",
+       R"(nearest names: "model.layers.0.self_attn.v_proj.weight")"},
+      {R"(.*up_proj)", R"(found in "model.layers.1.mlp.up_proj.weight", but matches whole names)"},
+      {R"(v_proj\.weight)", R"(found in "model.layers.0.self_attn.v_proj.weight")"}};
+  for (const auto& [regex, hint] : mistakes) {
+    Recipe recipe = Ruled(tensors, {RuleOf(regex, Zeros{})});
+    recipe.allow_idle = true;
+    EXPECT_THAT(MustExpand(recipe).coverage.idle_hints, ElementsAre(HasSubstr(hint))) << regex;
+  }
+}
+
 TEST(RulesTest, ManyRulesMatchAsEachWouldAlone) {
   // More than one batch, with and without regexes and modules.
   Recipe recipe;
@@ -475,6 +498,12 @@ TEST(GeneratorTest, NamesReadBack) {
   torch.torch_version = "1.13";
   EXPECT_EQ(*ParseGenerator("Torch_CPU( variant=default , torch_version=1.13 )"), Generator(torch));
   EXPECT_EQ(*ParseGenerator("torch_cpu()"), Generator(TorchCpu{}));
+  EXPECT_EQ(*ParseTorchVariant("fused", "v"), TorchCpu::Variant::kAvx2);
+  EXPECT_EQ(*ParseTorchVariant("unfused", "v"), TorchCpu::Variant::kAvx2NoFma);
+  EXPECT_EQ(*ParseTorchVariant("default_capability", "v"), TorchCpu::Variant::kDefault);
+  EXPECT_EQ(*ParseTorchVersion("2.1.0+cpu", "v"), (TorchVersion{2, 1}));
+  EXPECT_EQ(*ParseTorchVersion("1.13.1", "v"), (TorchVersion{1, 13}));
+  EXPECT_THAT(ParseTorchVersion("2.1x", "v"), IsInvalid("v", "2.13"));
   EXPECT_THAT(ParseGenerator("torch_cpu(variant=SSE)", "g"), IsInvalid("g.variant", "AVX2_NOFMA"));
   EXPECT_THAT(ParseGenerator("torch_cpu(torch_version=3.0)", "g"),
               IsInvalid("g.torch_version", "2.13"));

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/base/sha256.h"
@@ -269,6 +271,81 @@ TEST(TorchCpuOrder, WhatDrawsNothingChangesNothing) {
   EXPECT_EQ(BytesOfTensor(plan, "tied"), alone);
 }
 
+// torch registers a recurrent module's tensors by layer, then direction, then name; the recipe may
+// have them in any order.
+TEST(TorchCpuConstruct, RecurrentModulesAreDrawnInTheirOwnOrder) {
+  const std::vector<std::pair<std::string, Shape>> registered = {{"weight_ih_l0", {32, 4}},
+                                                                 {"weight_hh_l0", {32, 3}},
+                                                                 {"bias_ih_l0", {32}},
+                                                                 {"bias_hh_l0", {32}},
+                                                                 {"weight_hr_l0", {3, 8}},
+                                                                 {"weight_ih_l0_reverse", {32, 4}},
+                                                                 {"weight_hh_l0_reverse", {32, 3}},
+                                                                 {"bias_ih_l0_reverse", {32}},
+                                                                 {"bias_hh_l0_reverse", {32}},
+                                                                 {"weight_hr_l0_reverse", {3, 8}},
+                                                                 {"weight_ih_l1", {32, 6}},
+                                                                 {"weight_hh_l1", {32, 3}},
+                                                                 {"bias_ih_l1", {32}},
+                                                                 {"bias_hh_l1", {32}},
+                                                                 {"weight_hr_l1", {3, 8}},
+                                                                 {"weight_ih_l1_reverse", {32, 6}},
+                                                                 {"weight_hh_l1_reverse", {32, 3}},
+                                                                 {"bias_ih_l1_reverse", {32}},
+                                                                 {"bias_hh_l1_reverse", {32}},
+                                                                 {"weight_hr_l1_reverse", {3, 8}}};
+  Recipe in_order;
+  in_order.generator = Torch();
+  for (const auto& [name, shape] : registered)
+    in_order.tensors.push_back(Bare("rnn." + name, shape, "LSTM"));
+  in_order.draws = {{"", std::nullopt, "rnn"}};
+  Recipe sorted = in_order;
+  std::sort(sorted.tensors.begin(), sorted.tensors.end(),
+            [](const TensorSpec& a, const TensorSpec& b) { return a.name < b.name; });
+  const ModelPlan plan = MustResolve(in_order);
+  EXPECT_EQ(MustResolve(sorted).fingerprint, plan.fingerprint);
+  for (std::size_t i = 0; i < registered.size(); ++i)
+    EXPECT_EQ(plan.DrawsOf(static_cast<int>(i))[0].step, static_cast<std::int64_t>(i));
+}
+
+TEST(TorchCpuConstruct, RefusesWhatIsNoSuchModule) {
+  const auto construct = [](const std::string& type,
+                            const std::vector<std::pair<std::string, Shape>>& tensors) {
+    Recipe recipe;
+    recipe.generator = Torch();
+    for (const auto& [name, shape] : tensors)
+      recipe.tensors.push_back(Bare("m." + name, shape, type));
+    recipe.draws = {{"", std::nullopt, "m"}};
+    return Resolve(recipe);
+  };
+  constexpr char kField[] = "draws[0].construct";
+  EXPECT_OK(construct("GRUCell", {{"weight_hh", {6, 2}}, {"weight_ih", {6, 5}}}));
+  EXPECT_THAT(construct("LSTM", {{"weight_ih_l0", {30, 4}}, {"weight_hh_l0", {30, 8}}}),
+              IsInvalid(kField, "gates, 4"));
+  EXPECT_THAT(construct("GRU", {{"weight_ih_l0", {24, 4}}, {"weight_hh_l0", {24, 6}}}),
+              IsInvalid(kField, "\"weight_hh_l0\" of [24, 6] does not fit torch's GRU"));
+  EXPECT_THAT(construct("RNN", {{"weight_ih_l0", {8, 4}}}),
+              IsInvalid(kField, "\"weight_hh_l0\" is missing"));
+  EXPECT_THAT(
+      construct("RNNCell", {{"weight_ih", {8, 4}}, {"weight_hh", {8, 8}}, {"bias_hh", {8}}}),
+      IsInvalid(kField, "\"bias_ih\" is missing"));
+  EXPECT_THAT(
+      construct("GRU",
+                {{"weight_ih_l0", {24, 4}}, {"weight_hh_l0", {24, 8}}, {"weight_hr_l0", {3, 8}}}),
+      IsInvalid(kField, "\"weight_hr_l0\" is no tensor"));
+  EXPECT_THAT(construct("Linear", {{"bias", {8}}}), IsInvalid(kField, "\"weight\" is missing"));
+  EXPECT_OK(construct("PReLU", {{"weight", {8}}}));
+  Recipe tied;
+  tied.generator = Torch();
+  TensorSpec head = Bare("lm_head.weight", {8, 4}, "Linear");
+  View view;
+  view.kind = TiedTo{"wte"};
+  head.view = OptionalView(view);
+  tied.tensors = {Spec("wte", {8, 4}, Normal{}), head};
+  tied.draws = {{"wte", std::nullopt, ""}, {"", std::nullopt, "lm_head"}};
+  EXPECT_THAT(Resolve(tied), IsInvalid("draws[1].construct", "\"lm_head.weight\" is tied"));
+}
+
 TEST(TorchCpuStart, AStateStandsInPlaceOfTheSeed) {
   torch_cpu::Generator generator = torch_cpu::Seeded(5);
   generator.words.Skip(1000);
@@ -285,6 +362,32 @@ TEST(TorchCpuStart, AStateStandsInPlaceOfTheSeed) {
   EXPECT_EQ(BytesOfTensor(MustResolve(recipe), "a"), from_state);
 }
 
+// Passing over a tensor that is drawn whole costs its memory too.
+TEST(TorchCpuLimits, CountWhatPrecedes) {
+  Recipe recipe;
+  recipe.generator = Torch("2.12");
+  recipe.tensors = {Spec("b", {3}, Uniform{}), Spec("a", {1000, 100}, TruncatedNormal{}),
+                    Spec("c", {3}, Uniform{})};
+  const auto refusal_of = [&](const char* name, std::int64_t bytes) {
+    const ModelPlan plan = MustResolve(recipe);
+    const auto bound = Bind(plan, {.name = name}, "selection");
+    EXPECT_OK(bound);
+    return std::string(
+        CheckLimits(plan, std::vector{*bound}, {.max_matrix_bytes = bytes}).message());
+  };
+  EXPECT_EQ(refusal_of("b", 1), "");  // drawn before
+  EXPECT_THAT(refusal_of("c", 1599999),
+              AllOf(HasSubstr("\"c\" [3] is drawn after \"a\" [1000, 100]"), HasSubstr("1600000")));
+  EXPECT_THAT(refusal_of("a", 1599999), HasSubstr("\"a\" [1000, 100] needs"));
+  EXPECT_EQ(refusal_of("c", 1600000), "");
+  // Also a draw that a later one replaces.
+  recipe.draws = {{"a", std::nullopt, ""},
+                  {"c", std::nullopt, ""},
+                  {"b", std::nullopt, ""},
+                  {"a", Uniform{}, ""}};
+  EXPECT_THAT(refusal_of("b", 1599999), HasSubstr("is drawn after \"a\""));
+}
+
 TEST(TorchCpuPlan, SaysWhatIsApproximate) {
   const auto notes = [](const TensorSpec& spec, const TorchCpu& torch) {
     const auto plan = ResolveTensor(spec, 0, torch);
@@ -296,11 +399,29 @@ TEST(TorchCpuPlan, SaysWhatIsApproximate) {
   EXPECT_THAT(notes(Spec("w", {64}, Normal{}, DType::kFloat64), Torch()), HasSubstr("libm"));
   EXPECT_THAT(notes(Spec("w", {64}, Normal{}), Torch("1.13", Variant::kDefault)),
               HasSubstr("libm"));
-  EXPECT_EQ(notes(Spec("w", {64}, Normal{}, DType::kFloat16), Torch()), "");
+  for (const DType narrow : {DType::kFloat16, DType::kBFloat16}) {
+    EXPECT_THAT(notes(Spec("w", {64}, Normal{}, narrow), Torch()), HasSubstr("16-bit normals"));
+    EXPECT_THAT(notes(Spec("w", {8, 8}, Sparse{.sparsity = 0.5}, narrow), Torch()),
+                HasSubstr("16-bit normals"));
+  }
+  EXPECT_THAT(notes(Spec("w", {15}, Normal{}), Torch()), HasSubstr("fewer than 16"));
+  EXPECT_EQ(notes(Spec("w", {15}, Uniform{}), Torch("1.13", Variant::kDefault)), "");
   EXPECT_THAT(notes(Spec("w", {64}, Normal{}, DType::kFloat16), Torch("2.5")),
               HasSubstr("approximate: FLOAT16"));
   EXPECT_THAT(notes(Spec("w", {64}, TruncatedNormal{}), Torch()), HasSubstr("MKL"));
   EXPECT_THAT(notes(Spec("w", {64}, TruncatedNormal{}), Torch("2.12")), HasSubstr("2.12"));
+}
+
+TEST(TorchCpuPlan, WarnsOfBoundsThatTorchWouldReadOtherwise) {
+  const auto warned = [](const TruncatedNormal& init) {
+    const auto plan = ResolveTensor(Spec("w", {64}, init), 0, Torch());
+    EXPECT_OK(plan);
+    return plan.ok() &&
+           Join(plan->tensors[0].warnings, "").find("torch's own a") != std::string::npos;
+  };
+  EXPECT_FALSE(warned({}));
+  EXPECT_TRUE(warned({.std = 0.02}));
+  EXPECT_FALSE(warned({.std = 0.02, .bounds = TruncationBounds::kAbsolute}));
 }
 
 TEST(TorchCpuPlan, Refusals) {

@@ -520,6 +520,23 @@ TEST(ViewTest, APackedBiasTakesTheFansOfThePackedWeightPartByPart) {
   EXPECT_EQ(plan.tensors[1].parts[1].fans, (Fans{6, 4}));
 }
 
+TEST(ViewTest, TheFansOfATiedSiblingAreThoseOfItsShape) {
+  Recipe recipe;
+  TensorSpec bias = Spec("head.bias", {8}, LecunUniform{});
+  bias.fan = FanGeometry{.fans_of = "weight"};
+  TensorSpec packed = Viewed({8}, LecunUniform{}, ConcatOf({PartNamed("a", 3), PartNamed("b", 5)}));
+  packed.name = "head.packed";
+  packed.fan = bias.fan;
+  for (const View& view : {View{TiedTo{"embed"}, {}}, TransposeOf({}, View{TiedTo{"embed"}, {}})}) {
+    const bool transposed = std::holds_alternative<Transpose>(view.kind);
+    recipe.tensors = {Spec("embed", transposed ? Shape{4, 8} : Shape{8, 4}, Normal{}),
+                      Tied("head.weight", {8, 4}, view), bias, packed};
+    const ModelPlan plan = MustResolve(recipe);
+    EXPECT_EQ(plan.tensors[2].fans, (Fans{4, 8}));
+    EXPECT_EQ(plan.tensors[3].parts[1].fans, (Fans{4, 8}));
+  }
+}
+
 TEST(ViewTest, TheFingerprintKnowsTheLayout) {
   std::set<Fingerprint> fingerprints;
   const auto add = [&](const TensorSpec& spec) {

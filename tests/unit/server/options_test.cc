@@ -195,8 +195,12 @@ TEST(Options, MistakesInTheEnvironmentAndTheFileCountToo) {
 
 TEST(Options, PrintedConfigReadsBackTheSame) {
   const ExitNow first = Exit({"--print-config", "--listen", "unix:/a b", "--listen", "[::1]:5",
-                              "--chunk-bytes", "128KiB", "--log-format", "json"});
+                              "--chunk-bytes", "128KiB", "--log-format", "json", "--tls-cert",
+                              "a \"b\".pem", "--insecure", "--reflection", "off", "--max-rules",
+                              "7", "--stream-idle-timeout", "90s", "--log-calls"});
   EXPECT_EQ(first.exit_code, 0);
+  EXPECT_NE(first.text.find("insecure=true"), std::string::npos) << first.text;
+  EXPECT_NE(first.text.find("reflection=\"off\""), std::string::npos) << first.text;
   const ExitNow second = Exit({"--print-config", "--config", File(first.text)});
   EXPECT_EQ(second.text, first.text);
 }
@@ -204,11 +208,37 @@ TEST(Options, PrintedConfigReadsBackTheSame) {
 TEST(Options, HelpNamesEveryFlagWithItsVariable) {
   const ExitNow help = Exit({"--help"});
   EXPECT_EQ(help.exit_code, 0);
-  for (const char* flag :
-       {"--listen", "--threads", "--chunk-bytes", "--chunks-ahead", "--cache-bytes",
-        "--recipe-cache-bytes", "--max-streams", "--max-stream-bytes", "--max-request-bytes",
-        "--max-response-bytes", "--max-matrix-bytes", "--drain-delay", "--shutdown-grace",
-        "--log-format", "--log-level", "--config"}) {
+  for (const char* flag : {"--listen",
+                           "--threads",
+                           "--chunk-bytes",
+                           "--chunks-ahead",
+                           "--cache-bytes",
+                           "--recipe-cache-bytes",
+                           "--max-streams",
+                           "--max-stream-bytes",
+                           "--max-request-bytes",
+                           "--max-response-bytes",
+                           "--max-matrix-bytes",
+                           "--drain-delay",
+                           "--shutdown-grace",
+                           "--log-format",
+                           "--log-level",
+                           "--log-calls",
+                           "--metrics-listen",
+                           "--unix-socket-mode",
+                           "--unix-socket-owner",
+                           "--tls-cert",
+                           "--tls-key",
+                           "--tls-client-ca",
+                           "--token-file",
+                           "--insecure",
+                           "--reflection",
+                           "--max-streams-per-peer",
+                           "--max-calls-per-second",
+                           "--max-tensors",
+                           "--max-rules",
+                           "--stream-idle-timeout",
+                           "--config"}) {
     EXPECT_NE(help.text.find(flag), std::string::npos) << flag;
     std::string variable = "WEIGHTINIT_" + std::string(flag + 2);
     for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));

@@ -69,6 +69,12 @@ TEST_P(EveryTarget, UniformAnyCountAndDigits) {
           GetParam()->uniform(words.data(), count, digits, affine, fused, got.data());
           ASSERT_EQ(std::memcmp(got.data(), expected.data(), (count + 1) * sizeof(float)), 0)
               << fused << " " << digits << " " << affine.offset << " " << count;
+          std::vector<std::uint32_t> tempered(count);
+          ScalarKernels().temper(words.data(), count, tempered.data());
+          ScalarKernels().uniform(tempered.data(), count, digits, affine, fused, expected.data());
+          GetParam()->uniform_of_state(words.data(), count, digits, affine, fused, got.data());
+          ASSERT_EQ(std::memcmp(got.data(), expected.data(), (count + 1) * sizeof(float)), 0)
+              << fused << " " << digits << " " << affine.offset << " " << count;
         }
       }
     }

@@ -11,13 +11,13 @@ Every rank draws what it holds, and nothing else; the bits do not depend on mesh
 Needs torch ≥ 1.13; DTensor and checkpoints torch ≥ 2.4.
 """
 
-from ._modules import Report, attest, init_, manifest
+from ._modules import Report, attest, init_, manifest, replay
 from ._tensors import to_numpy
 
-__all__ = ["RecipeReader", "Report", "attest", "init_", "manifest", "to_numpy"]
+__all__ = ["RecipeReader", "Report", "attest", "init_", "manifest", "replay", "to_numpy"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name == "RecipeReader":  # torch.distributed is not everywhere, and slow to import
         from ._reader import RecipeReader
 

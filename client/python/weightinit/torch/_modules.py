@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 import torch
 
 from .. import _core
 from .._dtypes import number_of
 from ..digests import Part, digest
-from ..errors import DataLossError, Error, FailedPreconditionError, NotFoundError, UnsupportedError, make
+from ..errors import DataLossError, Error, FailedPreconditionError, NotFoundError, make, refuse
 from ..recipe import Recipe
 from ..weights import Read, Tensor, Weights
 from ..weights import open as open_weights
@@ -43,6 +43,7 @@ def init_(
     source: str = "local",
     *,
     device: torch.device | str | None = None,
+    rng_replay: bool = False,
     **options: Any,
 ) -> Report:
     """Fills every parameter of the module, and the buffers that the recipe has, in place.
@@ -53,6 +54,7 @@ def init_(
         recipe: a recipe, what :meth:`weightinit.Recipe.load` takes, or weights that are open already.
         source: as in :func:`weightinit.open`, to which ``options`` go too.
         device: where tensors on meta are made; required if there are any.
+        rng_replay: draw what torch's own CPU generator would have drawn (:func:`weightinit.torch.replay`).
 
     Nothing is changed unless the whole module fits the recipe.
 
@@ -61,7 +63,7 @@ def init_(
         FailedPreconditionError: a parameter of another shape than the recipe's, or on meta without ``device``.
         UnsupportedError: FSDP1's flat parameters, partial sums.
     """
-    weights, owned = _open(recipe, source, options)
+    weights, owned = open_or_keep(recipe, source, options, rng_replay)
     try:
         targets, untouched = _match(module, weights)
         on_meta = [target for target in targets if target.tensor.is_meta]
@@ -81,16 +83,35 @@ def init_(
             weights.close()
 
 
-def _open(recipe: Recipe | Weights | str, source: str, options: dict) -> tuple[Weights, bool]:
+def replay(recipe: Recipe | str) -> Recipe:
+    """The recipe with torch's CPU generator: its tensors, in its order, hold what ``torch.manual_seed(seed)`` and then one
+    ``torch.nn.init`` function for each of them would give, bit for bit (``docs/replay.md``). A recipe that replays torch
+    already, with ``draws`` or another build's arithmetic, stays as it is.
+
+    Raises:
+        InvalidArgumentError: the recipe replays JAX.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = Recipe.load(recipe)
+    if recipe.generator == "jax_threefry":
+        raise refuse("generator", "jax_threefry replays JAX; torch's generator has other words")
+    return recipe if recipe.generator == "torch_cpu" else recipe.with_generator("torch_cpu")
+
+
+def open_or_keep(recipe: Recipe | Weights | str, source: str, options: dict[str, Any], rng_replay: bool) -> tuple[Weights, bool]:
+    """Weights, and whether they are the caller's to close."""
     if isinstance(recipe, Weights):
+        if rng_replay and recipe.recipe.generator != "torch_cpu":
+            raise refuse("rng_replay", "these weights are open already; open them of weightinit.torch.replay(recipe)")
         return recipe, False
-    return open_weights(recipe, source, **options), True
+    return open_weights(replay(recipe) if rng_replay else recipe, source, **options), True
 
 
 def _match(module: torch.nn.Module, weights: Weights) -> tuple[list[_Target], list[str]]:
     """Every tensor of the module with the recipe's; and the buffers that stay as they are."""
     targets: dict[int, _Target] = {}
     missing: dict[int, str] = {}
+    tensor: torch.Tensor
     for name, tensor in module.named_parameters(remove_duplicate=False):
         _refuse_flat(name, tensor)
         found = _find(weights, name)
@@ -111,6 +132,10 @@ def _match(module: torch.nn.Module, weights: Weights) -> tuple[list[_Target], li
             untouched.append(name)
         else:
             targets[id(tensor)] = _Target(name, tensor, found)
+    for target in targets.values():
+        # With use_orig_params the flat parameter shows as pieces of it, in one dimension.
+        if target.tensor.ndim == 1 < target.source.ndim and _has_fsdp1(module):
+            raise _flat(target.name)
     check_shapes((target.name, tuple(target.tensor.shape), target.source) for target in targets.values())
     for target in targets.values():
         numpy_dtype_of(target.tensor.dtype)
@@ -130,10 +155,19 @@ def _some(names: list[str]) -> str:
 
 def _refuse_flat(name: str, tensor: torch.Tensor) -> None:
     if type(tensor).__name__ == "FlatParameter" or getattr(tensor, "_is_flat_param", False):
-        raise UnsupportedError(
-            f"{name}: a flat parameter of FSDP1 mixes many tensors; wrap with FSDP2 (torch.distributed.fsdp.fully_shard), or call "
-            "init_ before wrapping, or on the module inside FullyShardedDataParallel.summon_full_params"
-        )
+        raise _flat(name)
+
+
+def _flat(name: str) -> Error:
+    return make(
+        "UNIMPLEMENTED",
+        f"{name}: a flat parameter of FSDP1 mixes many tensors; wrap with FSDP2 (torch.distributed.fsdp.fully_shard), or call "
+        "init_ before wrapping, or on the module inside FullyShardedDataParallel.summon_full_params",
+    )
+
+
+def _has_fsdp1(module: torch.nn.Module) -> bool:
+    return any(type(part).__name__ == "FullyShardedDataParallel" for part in module.modules())
 
 
 def check_shapes(shapes: Iterable[tuple[str, tuple[int, ...], Tensor]]) -> None:
@@ -153,7 +187,7 @@ def shape_mismatch(shape: tuple[int, ...], source: Tensor) -> str:
     return what
 
 
-def _materialize(module: torch.nn.Module, targets: list[_Target], device) -> None:
+def _materialize(module: torch.nn.Module, targets: list[_Target], device: torch.device | str) -> None:
     """Makes memory for these tensors alone, without values. Tied parameters stay tied."""
     wanted = {id(target.tensor) for target in targets}
     owners: dict[int, list[tuple[torch.nn.Module, str]]] = {}
@@ -162,7 +196,9 @@ def _materialize(module: torch.nn.Module, targets: list[_Target], device) -> Non
             if parameter is not None and id(parameter) in wanted:
                 owners.setdefault(id(parameter), []).append((owner, name))
     # Through the module's own way of moving, which FSDP2 follows.
-    module._apply(lambda tensor: torch.empty_like(tensor, device=device) if id(tensor) in wanted else tensor)
+    module._apply(  # type: ignore[no-untyped-call]
+        lambda tensor: torch.empty_like(tensor, device=device) if id(tensor) in wanted else tensor
+    )
     for (first, first_name), *others in owners.values():
         for owner, name in others:
             owner._parameters[name] = first._parameters[first_name]
@@ -172,7 +208,7 @@ def _fill(weights: Weights, targets: Iterable[tuple[str, torch.Tensor, Tensor]])
     boxes = []
     for name, tensor, source in targets:
         local = local_of(tensor)
-        boxes += [(local[part.local], source, part.index) for part in parts_of(tensor, name)]
+        boxes += [(local[part.local], source, part.full) for part in parts_of(tensor, name)]
     fill_boxes(weights, boxes)
 
 
@@ -205,7 +241,7 @@ def fill_boxes(weights: Weights, boxes: Iterable[tuple[torch.Tensor, Tensor, tup
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def manifest(module: torch.nn.Module, rules: list[dict] | None = None) -> dict:
+def manifest(module: torch.nn.Module, rules: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """The recipe of a module but for its initializers: names, full shapes, dtypes and module types, tied weights as such. The
     module may be on meta.
 
@@ -215,7 +251,8 @@ def manifest(module: torch.nn.Module, rules: list[dict] | None = None) -> dict:
     Returns:
         What :meth:`weightinit.Recipe.from_dict` takes; ``json.dump`` writes it as a recipe file.
     """
-    tensors, first_name = [], {}
+    tensors: list[dict[str, Any]] = []
+    first_name: dict[int, str] = {}
     for name, tensor, owner, is_buffer in _named_tensors(module):
         entry: dict[str, Any] = {"name": name, "shape": list(tensor.shape), "module": _class_name(owner)}
         dtype = number_of(numpy_dtype_of(tensor.dtype))
@@ -226,7 +263,7 @@ def manifest(module: torch.nn.Module, rules: list[dict] | None = None) -> dict:
             entry["view"] = {"tied_to": first_name[id(tensor)]}
         first_name.setdefault(id(tensor), name)
         tensors.append(entry)
-    return {"tensors": tensors, **({"rules": rules} if rules is not None else {})}
+    return {"tensors": tensors, **({"rules": list(rules)} if rules is not None else {})}
 
 
 def _named_tensors(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor, torch.nn.Module, bool]]:
@@ -258,7 +295,7 @@ def _class_name(owner: torch.nn.Module) -> str:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, group=None) -> int:
+def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, rng_replay: bool = False, group: Any = None) -> int:
     """Proves that every rank holds the recipe's weights, without gathering them.
 
     Each rank compares the digests of what it holds, replicas included, with those of what it should hold, which it draws
@@ -272,7 +309,7 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, group=Non
         DataLossError: on every rank if any rank holds other values; a rank that does names its tensors.
         What :func:`init_` raises for a module that does not fit the recipe.
     """
-    weights, owned = _open(recipe, "local", {})
+    weights, owned = open_or_keep(recipe, "local", {}, rng_replay)
     failure: Error | None = None
     digests: dict[bytes, int] = {}
     wrong: list[str] = []
@@ -303,7 +340,7 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, group=Non
 
 def _key_of(name: str, dtype: int, parts: list[LocalPart]) -> bytes:
     """What two ranks that hold the same part of the same tensor have in common."""
-    boxes = [[(along.start, along.stop) for along in part.index] for part in parts]
+    boxes = [[(along.start, along.stop) for along in part.full] for part in parts]
     return hashlib.blake2b(repr((name, dtype, boxes)).encode(), digest_size=8).digest()
 
 
@@ -314,12 +351,12 @@ def _digest_of(target: _Target) -> tuple[int, bool]:
     local, dtype = local_of(target.tensor), numpy_dtype_of(target.tensor.dtype)
     held = should = 0
     for part in parts_of(target.tensor, target.name):
-        held += digest(local[part.local], Part(target.source.shape, part.index))
-        should += target.source.digest(part.index, dtype)
+        held += digest(local[part.local], Part(target.source.shape, part.full))
+        should += target.source.digest(part.full, dtype)
     return held % 2**64, held == should
 
 
-def _sum_over_ranks(digests: dict[bytes, int], is_wrong: bool, group) -> tuple[int, int]:
+def _sum_over_ranks(digests: dict[bytes, int], is_wrong: bool, group: Any) -> tuple[int, int]:
     """(sum of the digests, mod 2^64, each key counted by the first rank that has it; how many other ranks are wrong)."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return sum(digests.values()) % 2**64, 0

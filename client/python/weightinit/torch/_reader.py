@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 import torch
-from torch.distributed.checkpoint import LoadPlan, LoadPlanner, StorageReader
 from torch.distributed.checkpoint.metadata import (
     BytesStorageMetadata,
     ChunkStorageMetadata,
@@ -14,13 +13,14 @@ from torch.distributed.checkpoint.metadata import (
     TensorProperties,
     TensorStorageMetadata,
 )
-from torch.distributed.checkpoint.planner import LoadItemType
+from torch.distributed.checkpoint.planner import LoadItemType, LoadPlan, LoadPlanner
+from torch.distributed.checkpoint.storage import StorageReader
 from torch.futures import Future
 
 from ..errors import NotFoundError, make
 from ..recipe import Recipe
 from ..weights import Tensor, Weights
-from ._modules import _open, _some, fill_boxes, shape_mismatch
+from ._modules import _some, fill_boxes, open_or_keep, shape_mismatch
 from ._tensors import dtype_of
 
 
@@ -35,6 +35,7 @@ class RecipeReader(StorageReader):
         recipe: a recipe, what :meth:`weightinit.Recipe.load` takes, or weights that are open already.
         source: as in :func:`weightinit.open`, to which ``options`` go too.
         prefix: what stands before the recipe's names in the flattened state_dict: ``"model."`` for ``{"model": {…}}``.
+        rng_replay: draw what torch's own CPU generator would have drawn (:func:`weightinit.torch.replay`).
 
     Errors of the load, on every rank, once and before anything is drawn:
         NotFoundError: all keys that a recipe cannot have (optimizer, dataloader, ``_extra_state``), unless the planner says
@@ -44,8 +45,16 @@ class RecipeReader(StorageReader):
     DCP wraps what one rank raises into a CheckpointException that every rank gets.
     """
 
-    def __init__(self, recipe: Recipe | Weights | str, source: str = "local", *, prefix: str = "", **options: Any) -> None:
-        self._weights, _ = _open(recipe, source, options)
+    def __init__(
+        self,
+        recipe: Recipe | Weights | str,
+        source: str = "local",
+        *,
+        prefix: str = "",
+        rng_replay: bool = False,
+        **options: Any,
+    ) -> None:
+        self._weights, _ = open_or_keep(recipe, source, options, rng_replay)
         self._prefix = prefix
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
@@ -86,15 +95,15 @@ class RecipeReader(StorageReader):
         done.set_result(None)
         return done
 
-    def reset(self, checkpoint_id: str | os.PathLike | None = None) -> None:
+    def reset(self, checkpoint_id: str | os.PathLike[str] | None = None) -> None:
         pass
 
     @classmethod
-    def validate_checkpoint_id(cls, checkpoint_id: str | os.PathLike) -> bool:
+    def validate_checkpoint_id(cls, checkpoint_id: str | os.PathLike[str]) -> bool:
         return False  # never chosen by a path
 
 
-class _Size(tuple):
+class _Size(tuple):  # type: ignore[type-arg]
     """The full shape. DCP's planners compare it with the target's and would not say what may be behind a difference."""
 
     key: str
@@ -109,7 +118,7 @@ class _Size(tuple):
     __hash__ = tuple.__hash__
 
 
-class _Entries(dict):
+class _Entries(dict[str, Any]):
     """What planners look keys up in. It has the recipe's tensors, answers to every name that leads to one, and takes other keys
     for objects, so that the reader sees them all at once and not the planner the first alone."""
 
@@ -141,5 +150,5 @@ class _Entries(dict):
         except NotFoundError:
             return BytesStorageMetadata()
 
-    def get(self, key, default=None):
+    def get(self, key: str, default: Any = None) -> Any:
         return self[key]

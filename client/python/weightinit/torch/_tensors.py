@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
 import torch
 
+DTensor: Any
 try:
     from torch.distributed.tensor import DTensor
 except ImportError:  # before torch 2.5, or built without distributed
     try:
-        from torch.distributed._tensor import DTensor  # type: ignore[no-redef]
+        from torch.distributed._tensor import DTensor  # type: ignore[attr-defined]
     except ImportError:
-        DTensor = ()  # type: ignore[assignment,misc]: nothing is an instance of it
+        DTensor = ()  # nothing is an instance of it
 
-from ..errors import UnsupportedError, refuse
+from ..errors import make, refuse
 
-# What torch and NumPy share no type for, by the integer whose bits they share.
-_BITS = {torch.bfloat16: (torch.int16, ml_dtypes.bfloat16)}
-for _name, _type in (("float8_e4m3fn", ml_dtypes.float8_e4m3fn), ("float8_e5m2", ml_dtypes.float8_e5m2)):
-    if hasattr(torch, _name):
-        _BITS[getattr(torch, _name)] = (torch.uint8, _type)
-_TORCH_OF_NUMPY = {
-    np.dtype(of): to
-    for of, to in [
-        ("f4", torch.float32), ("f2", torch.float16), ("f8", torch.float64), ("i8", torch.int64), ("i4", torch.int32),
-        ("u1", torch.uint8), ("?", torch.bool), *((numpy, to) for to, (_, numpy) in _BITS.items()),
+_TORCH_OF_NUMPY: dict[np.dtype[Any], torch.dtype] = {
+    np.dtype(numpy): getattr(torch, name)
+    for numpy, name in [
+        ("f4", "float32"), ("f2", "float16"), ("f8", "float64"), ("i8", "int64"), ("i4", "int32"), ("u1", "uint8"), ("?", "bool"),
+        (ml_dtypes.bfloat16, "bfloat16"), (ml_dtypes.float8_e4m3fn, "float8_e4m3fn"), (ml_dtypes.float8_e5m2, "float8_e5m2"),
     ]
+    if hasattr(torch, name)  # float8 came with torch 2.1
 }  # fmt: skip
 
 
-def dtype_of(numpy_dtype: np.dtype) -> torch.dtype:
+def dtype_of(numpy_dtype: np.dtype[Any]) -> torch.dtype:
     return _TORCH_OF_NUMPY[numpy_dtype]
 
 
-def numpy_dtype_of(dtype: torch.dtype) -> np.dtype:
+def numpy_dtype_of(dtype: torch.dtype) -> np.dtype[Any]:
     """Raises InvalidArgumentError for a type that is not drawn."""
     for numpy_dtype, known in _TORCH_OF_NUMPY.items():
         if known == dtype:
@@ -45,13 +42,28 @@ def numpy_dtype_of(dtype: torch.dtype) -> np.dtype:
     raise refuse("dtype", f"{dtype} is not drawn")
 
 
+class _Memory:
+    """A tensor's memory as NumPy asks for it. ``Tensor.numpy()`` knows neither bfloat16 nor float8, and forbids for ever that the
+    storage changes its size, which FSDP does."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor = tensor  # lives as long as the array
+        size = tensor.element_size()
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": tuple(tensor.shape),
+            "strides": tuple(stride * size for stride in tensor.stride()),
+            "typestr": f"|V{size}",
+            "data": (tensor.data_ptr(), False),
+        }
+
+
 def share_memory(tensor: torch.Tensor) -> np.ndarray:
     """A tensor on the CPU as an array over the same memory."""
-    tensor = tensor.detach()
-    if tensor.dtype not in _BITS:
-        return tensor.numpy()
-    integer, numpy_dtype = _BITS[tensor.dtype]
-    return tensor.view(integer).numpy().view(numpy_dtype)
+    dtype = numpy_dtype_of(tensor.dtype)
+    if tensor.numel() == 0:
+        return np.empty(tuple(tensor.shape), dtype)
+    return np.asarray(_Memory(tensor)).view(dtype)
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
@@ -60,25 +72,26 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     Raises UnsupportedError for a DTensor (take its ``to_local()``, or :func:`weightinit.torch.attest`) and for meta.
     """
     if isinstance(tensor, DTensor):
-        raise UnsupportedError("a DTensor is spread over ranks: digest its to_local(), or use weightinit.torch.attest")
+        raise make("UNIMPLEMENTED", "a DTensor is spread over ranks: digest its to_local(), or use weightinit.torch.attest")
     if tensor.is_meta:
-        raise UnsupportedError("a tensor on meta has no values")
+        raise make("UNIMPLEMENTED", "a tensor on meta has no values")
     return share_memory(tensor.detach().cpu())
 
 
 class LocalPart(NamedTuple):
     """A box of the full tensor, and where it stands in the local one."""
 
-    index: tuple[slice, ...]
+    full: tuple[slice, ...]
     local: tuple[slice, ...]
 
 
 def local_of(tensor: torch.Tensor) -> torch.Tensor:
     """What this rank holds."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor.detach()
+    local: torch.Tensor = tensor.to_local() if isinstance(tensor, DTensor) else tensor.detach()
+    return local
 
 
-def parts_of(tensor: torch.Tensor, name: str) -> list[LocalPart]:
+def parts_of(tensor: Any, name: str) -> list[LocalPart]:
     """The boxes of the full tensor that this rank holds: one for most placements, more for strided ones; none outside the mesh.
 
     Raises UnsupportedError for partial sums and for a local tensor that is not what torch's placements say.
@@ -90,9 +103,10 @@ def parts_of(tensor: torch.Tensor, name: str) -> list[LocalPart]:
     if coordinate is None:
         return []
     indices = [torch.arange(size) for size in tensor.shape]
+    placement: Any  # torch's base class has none of what is asked of it
     for mesh_dim, placement in enumerate(tensor.placements):
         if placement.is_partial():
-            raise UnsupportedError(f"{name}: a DTensor of partial sums has no values of its own")
+            raise make("UNIMPLEMENTED", f"{name}: a DTensor of partial sums has no values of its own")
         if placement.is_replicate():
             continue
         dim = placement.dim
@@ -102,9 +116,10 @@ def parts_of(tensor: torch.Tensor, name: str) -> list[LocalPart]:
         indices[dim] = shards[coordinate[mesh_dim]].reshape(-1)
     local = tensor.to_local()
     if tuple(local.shape) != tuple(len(index) for index in indices):
-        raise UnsupportedError(
+        raise make(
+            "UNIMPLEMENTED",
             f"{name}: {list(tensor.placements)} give this rank {[len(index) for index in indices]} of {list(tensor.shape)}, but it "
-            f"holds {list(local.shape)}; such uneven sharding is not supported: pad the dimension or use another mesh"
+            f"holds {list(local.shape)}; such uneven sharding is not supported: pad the dimension or use another mesh",
         )
     runs = [_runs(index.numpy()) for index in indices]
     return [
