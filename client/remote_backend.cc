@@ -1,7 +1,10 @@
 #include "client/remote_backend.h"
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/support/client_interceptor.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <random>
 #include <thread>
 #include <utility>
@@ -10,6 +13,7 @@
 #include "client/call.h"
 #include "client/formats/document.h"
 #include "client/plan_merger.h"
+#include "client/printable.h"
 #include "client/retry.h"
 #include "client/transfer.h"
 #include "client/transfer_plan.h"
@@ -36,14 +40,17 @@ absl::StatusOr<std::string> ReadPem(const std::string& path) {
   return path.empty() ? std::string() : ReadSmallFile(path, kMaxPemBytes);
 }
 
+bool IsEncrypted(const RemoteOptions& options) {
+  return options.tls || !options.ca_file.empty() || !options.cert_file.empty() ||
+         !options.server_name.empty();
+}
+
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
     const RemoteOptions& options) {
   if (options.cert_file.empty() != options.key_file.empty()) {
     return absl::InvalidArgumentError("--tls-cert and --tls-key go together");
   }
-  const bool tls = options.tls || !options.ca_file.empty() || !options.cert_file.empty() ||
-                   !options.server_name.empty();
-  if (!tls) return grpc::InsecureChannelCredentials();
+  if (!IsEncrypted(options)) return grpc::InsecureChannelCredentials();
   absl::StatusOr<std::string> ca = ReadPem(options.ca_file);
   absl::StatusOr<std::string> cert = ReadPem(options.cert_file);
   absl::StatusOr<std::string> key = ReadPem(options.key_file);
@@ -82,23 +89,88 @@ grpc::ChannelArguments Arguments(const RemoteOptions& options) {
   return arguments;
 }
 
+// Whether what is sent to a target stays on this machine.
+bool StaysHere(const std::string& target) {
+  return target.starts_with("unix:") || target.starts_with("localhost:") ||
+         target.starts_with("127.") || target.starts_with("[::1]:");
+}
+
+// The token to send; empty: none.
+absl::StatusOr<std::string> TokenFor(const RemoteOptions& options) {
+  if (options.token_file.empty()) return std::string();
+  if (!IsEncrypted(options) && !StaysHere(options.target)) {
+    return absl::InvalidArgumentError("--token-file: " + Printable(options.target) +
+                                      " would get the token in plaintext; --tls encrypts it");
+  }
+  absl::StatusOr<std::string> text = ReadPem(options.token_file);
+  if (!text.ok()) return text.status();
+  const std::size_t begin = text->find_first_not_of(" \t\r\n");
+  const std::size_t end = text->find_last_not_of(" \t\r\n");
+  const std::string token = begin == std::string::npos ? "" : text->substr(begin, end + 1 - begin);
+  const bool is_one_word = !token.empty() && std::all_of(token.begin(), token.end(), [](char c) {
+    return c > ' ' && c < 0x7f;
+  });
+  if (is_one_word) return token;
+  return absl::InvalidArgumentError("--token-file: " + Printable(options.token_file) +
+                                    " does not hold one token and nothing else");
+}
+
+// gRPC's own credentials for calls do not go over plaintext, not even to a unix socket.
+class TokenSender final : public grpc::experimental::Interceptor {
+ public:
+  explicit TokenSender(const std::string& token) : token_(token) {}
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    using Hook = grpc::experimental::InterceptionHookPoints;
+    if (methods->QueryInterceptionHookPoint(Hook::PRE_SEND_INITIAL_METADATA)) {
+      methods->GetSendInitialMetadata()->insert({"authorization", "Bearer " + token_});
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const std::string& token_;
+};
+
+class TokenSenderFactory final : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit TokenSenderFactory(std::string token) : token_(std::move(token)) {}
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo*) override {
+    return new TokenSender(token_);
+  }
+
+ private:
+  const std::string token_;  // lives as long as its channel
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RemoteBackend>> RemoteBackend::Create(const RemoteOptions& options) {
   absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials = Credentials(options);
   if (!credentials.ok()) return credentials.status();
-  return std::unique_ptr<RemoteBackend>(new RemoteBackend(options, *std::move(credentials)));
+  absl::StatusOr<std::string> token = TokenFor(options);
+  if (!token.ok()) return token.status();
+  return std::unique_ptr<RemoteBackend>(
+      new RemoteBackend(options, *std::move(credentials), *std::move(token)));
 }
 
 RemoteBackend::RemoteBackend(RemoteOptions options,
-                             std::shared_ptr<grpc::ChannelCredentials> credentials)
+                             std::shared_ptr<grpc::ChannelCredentials> credentials,
+                             std::string token)
     : options_(std::move(options)),
       credentials_(std::move(credentials)),
+      token_(std::move(token)),
       channels_({NewChannel()}),
       stub_(v1::WeightInitService::NewStub(channels_[0])) {}
 
 std::shared_ptr<grpc::Channel> RemoteBackend::NewChannel() const {
-  return grpc::CreateCustomChannel(options_.target, credentials_, Arguments(options_));
+  if (token_.empty()) {
+    return grpc::CreateCustomChannel(options_.target, credentials_, Arguments(options_));
+  }
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(std::make_unique<TokenSenderFactory>(token_));
+  return grpc::experimental::CreateCustomChannelWithInterceptors(
+      options_.target, credentials_, Arguments(options_), std::move(interceptors));
 }
 
 std::vector<std::shared_ptr<grpc::Channel>> RemoteBackend::Channels(int count) {

@@ -33,6 +33,9 @@ struct RemoteOptions {
   std::string ca_file;              // PEM; default: the system's
   std::string cert_file, key_file;  // PEM; ours, for servers that ask for one. Both or none.
   std::string server_name;          // checked instead of the target's host
+  // Holds a bearer token, sent with every call; refused where it would leave this machine in
+  // plaintext.
+  std::string token_file;
   // Of each call of Backend as a whole. Default: none, since a model may take hours.
   std::optional<std::chrono::milliseconds> timeout;
   // Over which a Read's values come at once, each a thread here. 0: as many as help.
@@ -62,7 +65,8 @@ class RemoteBackend final : public Backend {
   absl::StatusOr<Health> CheckHealth(std::stop_token stop) override;
 
  private:
-  RemoteBackend(RemoteOptions options, std::shared_ptr<grpc::ChannelCredentials> credentials);
+  RemoteBackend(RemoteOptions options, std::shared_ptr<grpc::ChannelCredentials> credentials,
+                std::string token);
   std::shared_ptr<grpc::Channel> NewChannel() const;
   // One call. `take` is told of each answer with its position in `request`; what it returns ends
   // the call, with `is_servers` false.
@@ -73,6 +77,7 @@ class RemoteBackend final : public Backend {
 
   const RemoteOptions options_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  const std::string token_;  // empty: none
   KnownRecipes known_;
   std::mutex mutex_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;  // at least one; guarded by mutex_

@@ -46,6 +46,10 @@ void AddServerFlags(CLI::App& app, CommonFlags& flags) {
   app.add_option("--tls-key", flags.remote.key_file, "its private key")
       ->type_name("PEM")
       ->group(group);
+  app.add_option("--token-file", flags.remote.token_file,
+                 "file with the bearer token that the server wants, and nothing else")
+      ->type_name("FILE")
+      ->group(group);
   app.add_option("--tls-server-name", flags.remote.server_name,
                  "the name in the server's certificate, where it is not the target's")
       ->type_name("NAME")

@@ -51,6 +51,7 @@ absl::Status Session::CheckFlags() const {
                    !remote.key_file.empty() || !remote.server_name.empty();
   const char* flag = nullptr;
   if (tls) flag = "--tls and its kin go";
+  if (!remote.token_file.empty()) flag = "--token-file goes";
   if (flags_.timeout_seconds != 0) flag = "--timeout goes";
   if (remote.connections != 0) flag = "--connections goes";
   if (flags_.retry_for_seconds.has_value()) flag = "--retry-for goes";

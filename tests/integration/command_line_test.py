@@ -90,6 +90,7 @@ class RefusalTest(harness.TestCase):
             ("--tls",),
             ("--tls-ca", "ca.pem"),
             ("--tls-server-name", "x"),
+            ("--token-file", "x"),
         ):
             with self.subTest(flags=flags):
                 self.assertRefused(2, "--server", *TENSOR, *flags)

@@ -180,6 +180,18 @@ class TokenTest(SecuredTest):
         except grpc.RpcError as error:
             return error.code()
 
+    def test_the_program_sends_a_token_and_never_in_plaintext_to_others(self):
+        server = self.server(f"--token-file={self.write('tokens', f'alice {TOKEN}')}")
+        file = self.write("token", TOKEN + "\n")
+        tensor = ("tensor", "--shape", "1000", "--init", "normal", "-o", "-")
+        self.assertSameBytes(cli(*tensor, "--server", server.address, "--token-file", file).out, cli(*tensor).out)
+        refused = cli(*tensor, "--server", server.address, expect=1)
+        self.assertIn("--token-file", refused.err)
+        elsewhere = cli(*tensor, "--server", "192.0.2.1:1", "--token-file", file, expect=None)
+        self.assertNotEqual(elsewhere.code, 0)
+        self.assertIn("in plaintext", elsewhere.err)
+        self.assertNotIn(TOKEN, refused.err + elsewhere.err)
+
 
 class SocketFileTest(harness.TestCase):
     def test_the_mode_is_what_was_asked_for(self):
