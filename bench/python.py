@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import OrderedDict
 
 import numpy as np
 
@@ -107,11 +108,11 @@ def gpt2_medium():
 
     def block():
         names = {"qkv": (1024, 3072), "proj": (1024, 1024), "up": (1024, 4096), "down": (4096, 1024)}
-        return torch.nn.ModuleDict({name: torch.nn.Linear(*sizes) for name, sizes in names.items()})
+        return torch.nn.Sequential(OrderedDict((name, torch.nn.Linear(*sizes)) for name, sizes in names.items()))
 
     with torch.device("meta"):
         parts = [torch.nn.Embedding(50257, 1024), torch.nn.Embedding(1024, 1024), *(block() for _ in range(24))]
-        return torch.nn.ModuleList(parts)
+        return torch.nn.Sequential(*parts)
 
 
 def gpt2_recipe():
