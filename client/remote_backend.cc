@@ -308,6 +308,8 @@ absl::StatusOr<v1::GetCapabilitiesResponse> RemoteBackend::GetCapabilities(std::
 }
 
 absl::StatusOr<Health> RemoteBackend::CheckHealth(std::stop_token stop) {
+  // gRPC connects while somebody waits for it: who asks again and again finds what has come up.
+  channels_[0]->WaitForConnected(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
   Call call(DeadlineOf(options_), std::move(stop));
   const auto stub = grpc::health::v1::Health::NewStub(channels_[0]);
   grpc::health::v1::HealthCheckRequest request;
