@@ -73,7 +73,7 @@ sanitize: ## Run the tests with AddressSanitizer and UBSan, then with ThreadSani
 
 # What other tests compare (numbers with peers, files of an installation) is the same in every build. Kernels have no threads.
 sanitize-asan: SUBSET = --label-exclude 'slow|no-asan|parity|install|architecture|statistics'
-sanitize-asan-short: SUBSET = --label-exclude 'slow|no-asan|parity|install|architecture|statistics' --exclude-regex 'integration\.(continued|models|resume)'
+sanitize-asan-short: SUBSET = --label-exclude 'slow|no-asan|parity|install|architecture|statistics' --exclude-regex 'integration\.(continued|models|recipes|resume)'
 sanitize-tsan: SUBSET = --label-exclude 'slow|no-tsan' --label-regex 'threads|unit|integration'
 sanitize-tsan-short: SUBSET = --label-exclude 'slow|no-tsan' --label-regex threads
 sanitize-tsan-short: TARGETS = threads_tests
