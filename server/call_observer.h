@@ -70,7 +70,6 @@ class CallObserver {
 // Tells several, which must outlive it.
 class CallObservers final : public CallObserver {
  public:
-  CallObservers() = default;
   explicit CallObservers(std::vector<CallObserver*> observers) : observers_(std::move(observers)) {}
   void OnBegin(Method method) override {
     for (CallObserver* one : observers_) one->OnBegin(method);
