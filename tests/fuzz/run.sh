@@ -11,12 +11,13 @@ shift 2
 (($#)) || set -- request recipe_file checkpoint text envelope
 mkdir -p "$build/findings"
 
-# An allocation that a few bytes can size is a finding, and so is an input that takes long.
+# An allocation that a few bytes can size is a finding, and so is an input that takes long. What the libraries say of bad input
+# (standard error of the target itself) is not kept.
 fuzz() {
   local name=$1 seeds=tests/fuzz/corpus/$1 found=$build/corpus/$1 log=$build/findings/$1.log
   mkdir -p "$found"
   if ! UBSAN_OPTIONS="suppressions=$PWD/tests/sanitizers/ubsan.supp" "$build/bin/${name}_fuzz" "$found" "$seeds" \
-    -max_total_time="$seconds" -max_len=16384 -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=256 \
+    -max_total_time="$seconds" -close_fd_mask=2 -max_len=16384 -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=256 \
     -artifact_prefix="$build/findings/$name-" -print_final_stats=1 >"$log" 2>&1; then
     tail -n 60 "$log"
     echo "$name: FOUND SOMETHING: $log"

@@ -40,7 +40,7 @@ v1::WeightChunk Joined(const ChunkMessage& message) {
 }
 
 TEST(ChunkMessageTest, SlicesMayEndAnywhere) {
-  for (const std::size_t num_bytes : {0, 1, 2, 127, 128, 300}) {
+  for (const std::size_t num_bytes : {0u, 1u, 2u, 127u, 128u, 300u}) {
     const v1::WeightChunk chunk = Chunk(num_bytes);
     const std::string bytes = chunk.SerializeAsString();
     for (std::size_t slice = 1; slice <= bytes.size(); ++slice) {

@@ -133,7 +133,7 @@ TEST_F(OutputFileTest, SeveralThreadsMayWriteAtOnce) {
 }
 
 TEST_F(OutputFileTest, AFileThatIsReplacedKeepsItsPermissions) {
-  for (const mode_t mode : {0600, 0666, 0440}) {
+  for (const mode_t mode : {0600u, 0666u, 0440u}) {
     std::ofstream(target_) << "old";
     ASSERT_EQ(::chmod(target_.c_str(), mode), 0);
     FileSystem real;

@@ -59,7 +59,7 @@ class EveryTarget : public ::testing::TestWithParam<const Kernels*> {};
 TEST_P(EveryTarget, Blocks) {
   const Key key{0x13198a2e, 0x03707344};
   for (const std::uint32_t step : {0u, 1u}) {
-    for (const std::size_t count : {0, 1, 3, 8, 31, 33, 64, 127, 1000}) {
+    for (const std::size_t count : {0u, 1u, 3u, 8u, 31u, 33u, 64u, 127u, 1000u}) {
       std::vector<std::uint32_t> a(count + 1, 7), b(a), c(a), d(a);
       ScalarKernels().blocks(key, 5, step, 0xFFFFFFF0, count, a.data(), b.data());
       GetParam()->blocks(key, 5, step, 0xFFFFFFF0, count, c.data(), d.data());

@@ -39,7 +39,7 @@ TEST(DigestTest, EveryTargetSumsWhatThePageSays) {
   for (const Kernels* kernels : AllKernels()) {
     for (const int element_bytes : {1, 2, 4, 8}) {
       for (const std::int64_t count : {0, 1, 7, 8, 31, 32, 33, 63, 64, 65, 127, 128, 300}) {
-        for (const std::size_t offset : {0, 1, 3}) {
+        for (const std::size_t offset : {0u, 1u, 3u}) {
           const std::uint64_t position = random(), step = random();
           const std::byte* values = bytes.data() + offset;
           EXPECT_EQ(kernels->digest(position, step, values, count, element_bytes),

@@ -63,7 +63,7 @@ TEST_P(EveryTarget, UniformAnyCountAndDigits) {
     for (const int digits : {8, 11, 24}) {
       for (const Affine affine :
            {Affine{0, 1}, Affine{-0.37f, 0.74f}, Affine{1e-30f, 3e-38f}, Affine{-3e38f, 3e38f}}) {
-        for (const std::size_t count : {0, 1, 3, 7, 8, 15, 31, 4096}) {
+        for (const std::size_t count : {0u, 1u, 3u, 7u, 8u, 15u, 31u, 4096u}) {
           std::vector<float> expected(count + 1, 7), got(count + 1, 7);
           ScalarKernels().uniform(words.data(), count, digits, affine, fused, expected.data());
           GetParam()->uniform(words.data(), count, digits, affine, fused, got.data());
@@ -85,7 +85,7 @@ TEST_P(EveryTarget, NormalAnyNumberOfBlocks) {
   const std::vector<std::uint32_t> words = HardWords();
   for (const bool fused : {false, true}) {
     for (const Affine affine : {Affine{0, 1}, Affine{0.5f, 0.02f}, Affine{-1e-38f, 1e-39f}}) {
-      for (const std::size_t blocks : {0, 1, 2, 3, 7, 256}) {
+      for (const std::size_t blocks : {0u, 1u, 2u, 3u, 7u, 256u}) {
         std::vector<float> expected(blocks * kNormalBlock + 1, 7), got(expected);
         ScalarKernels().normal(words.data(), blocks, affine, fused, expected.data());
         GetParam()->normal(words.data(), blocks, affine, fused, got.data());
