@@ -79,9 +79,17 @@ sanitize-tsan-short: SUBSET = --label-exclude 'slow|no-tsan' --label-regex threa
 sanitize-tsan-short: TARGETS = threads_tests
 
 .PHONY: sanitize-asan sanitize-asan-short sanitize-tsan sanitize-tsan-short
+sanitize-asan sanitize-asan-short: install-sanitize
 sanitize-asan sanitize-asan-short sanitize-tsan sanitize-tsan-short: sanitize-%: install-build install-test .venv/ready
 	@$(MAKE) build PRESET=$(*:-short=) TARGETS=$(TARGETS)
 	@$(call CTEST,$(*:-short=)) $(SUBSET)
+
+# Of each target; CI's value. 30 minutes find what a change of the grammar brings.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: install-build install-sanitize ## Feed whatever takes bytes from strangers with what libFuzzer makes up (FUZZ_SECONDS=60 for each target)
+	@$(MAKE) build PRESET=asan TARGETS=fuzzers
+	@tests/fuzz/run.sh build/asan $(FUZZ_SECONDS)
 
 .PHONY: lint
 lint: install-lint ## Check formatting, shell scripts, the API and, by clang-tidy, the C++ code
@@ -173,8 +181,8 @@ $(HELM_TOOLS):
 
 # Packages ----------------------------------------------------------------------------------------
 
-.PHONY: install-build install-test install-python install-lint install-bench install-dieharder install-image
-install-build install-test install-python install-lint install-bench install-dieharder install-image: install-%:
+.PHONY: install-build install-test install-python install-sanitize install-lint install-bench install-dieharder install-image
+install-build install-test install-python install-sanitize install-lint install-bench install-dieharder install-image: install-%:
 	@scripts/install_packages.sh $*
 install-lint: node_modules/.package-lock.json
 

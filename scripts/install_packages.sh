@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing of the packages in scripts/packages.txt: by apt as root on Debian and Ubuntu; elsewhere lists it and fails.
 #
-#   scripts/install_packages.sh GROUP…        GROUP: build, test, lint, fuzz
+#   scripts/install_packages.sh GROUP…        GROUP: build, test, lint, sanitize, …
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
