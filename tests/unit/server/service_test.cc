@@ -385,22 +385,43 @@ TEST_F(ServiceTest, CancellationStopsAMatrixBeforeItsFirstChunk) {
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
-TEST_F(ServiceTest, WhoWaitsForOneMatrixLeavesAThreadToOthers) {
-  Start();
-  v1::InitializeTensorRequest matrix;
-  *matrix.mutable_tensor() = proto::ToProto(Tensor("q", {6000, 6000}, Orthogonal()));
-  matrix.set_byte_count(4);  // the stream ends as soon as the matrix is made
-  grpc::ClientContext contexts[2];
-  std::unique_ptr<grpc::ClientReader<v1::WeightChunk>> readers[2];
-  for (int i = 0; i < 2; ++i) readers[i] = stub_->InitializeTensor(&contexts[i], matrix);
-  ASSERT_TRUE(Eventually([&] { return server_->active_streams() == 2; }));
-  EXPECT_TRUE(Call(Request(1, Zeros())).status.ok());
-  EXPECT_GE(server_->active_streams(), 2) << "answered only after the matrix";
-  for (grpc::ClientContext& context : contexts) context.TryCancel();
-  EXPECT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
-  for (const auto& reader : readers) {
-    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+// Two who wait for one matrix, which takes long.
+class MatrixTest : public ServiceTest {
+ protected:
+  void AskForTheMatrix() {
+    v1::InitializeTensorRequest matrix;
+    *matrix.mutable_tensor() = proto::ToProto(Tensor("q", {6000, 6000}, Orthogonal()));
+    matrix.set_byte_count(4);  // the stream ends as soon as the matrix is made
+    for (int i = 0; i < 2; ++i) readers_[i] = stub_->InitializeTensor(&contexts_[i], matrix);
+    ASSERT_TRUE(Eventually([&] { return server_->active_streams() == 2; }));
   }
+  void ExpectNoMatrixAndLeave() {
+    EXPECT_GE(server_->active_streams(), 2) << "answered only after the matrix";
+    for (grpc::ClientContext& context : contexts_) context.TryCancel();
+    EXPECT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
+    for (const auto& reader : readers_) {
+      EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+    }
+  }
+
+ private:
+  grpc::ClientContext contexts_[2];
+  std::unique_ptr<grpc::ClientReader<v1::WeightChunk>> readers_[2];
+};
+
+TEST_F(MatrixTest, LeavesAThreadToOthers) {
+  Start();
+  AskForTheMatrix();
+  EXPECT_TRUE(Call(Request(1'000'000)).status.ok());
+  ExpectNoMatrixAndLeave();
+}
+
+TEST_F(MatrixTest, LittleDoesNotWaitForAThread) {
+  options_.threads = 1;  // busy
+  Start();
+  AskForTheMatrix();
+  EXPECT_TRUE(Call(Request(1000)).status.ok());
+  ExpectNoMatrixAndLeave();
 }
 
 TEST_F(ServiceTest, DeadlinesEndTheStream) {
