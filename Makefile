@@ -18,8 +18,8 @@ help: ## Print this
 # Use ---------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: install-build ## Install what is missing, build, and stream a ResNet-50 from a server into a checked file
-	@$(MAKE) build PRESET=release
+demo: install-build ## Install what is missing, build both programs, and stream a ResNet-50 from a server into a checked file
+	@$(MAKE) build-programs PRESET=release
 	@scripts/demo.sh
 
 .PHONY: build
