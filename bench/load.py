@@ -13,6 +13,7 @@ import concurrent.futures
 import contextlib
 import json
 import math
+import os
 import pathlib
 import re
 import resource
@@ -114,7 +115,7 @@ class Small:
         self.milliseconds = sorted(call["latency"] / 1e6 for call in report["details"] if call["status"] == "OK")
 
     def row(self):
-        return [f"{self.rate:.0f}", *(f"{percentile(self.milliseconds, part):.1f}" for part in (0.5, 0.99, 0.999, 1))]
+        return [f"{self.count}", f"{self.rate:.0f}", *(f"{percentile(self.milliseconds, part):.1f}" for part in (0.5, 0.99, 0.999, 1))]
 
 
 def small(options, server, seconds, rate):
@@ -186,12 +187,13 @@ class Phase:
             found.append(f"{self.drawn:.0f} bytes drawn, not those of {calls.count} tensors")
         return "; ".join(found)
 
+    def small_row(self):
+        return [self.title, *self.parts["small"].row(), *(f"{value:g}" for value in self.at_server)]
+
     def row(self):
-        calls, streams = self.parts.get("small"), self.parts.get("large")
-        at_server = [f"{value:g}" for value in self.at_server] if calls else [""] * 3
-        resent = [f"{self.resent:.0f}"] if streams else [""]
-        return [self.title, *(calls.row() if calls else [""] * 5), *at_server, *(streams.row() if streams else [""] * 3), *resent, f"{self.cpu:.2f}",
-                self.problems() or "none"]
+        streams = self.parts.get("large")
+        large = [*streams.row(), f"{self.resent:.0f}"] if streams else [""] * 4
+        return [self.title, *large, f"{self.cpu:.2f}", self.problems() or "none"]
 
     def memory(self):
         """Of the server: MiB as it begins, once settled, in the end and at most, and the slope since it settled in MiB per minute."""
@@ -203,9 +205,9 @@ class Phase:
         return samples[0][1], mean(settled[:tenth]), mean(settled[-tenth:]), max(resident for _, resident in samples), slope
 
 
-RATES = ["load", "small, per s", "p50, ms", "p99", "p99.9", "at most", "at the server: p50 ≤", "p99 ≤", "p99.9 ≤", "large, GB/s", "tensors",
-         "fewest / most of a stream", "recipes sent again", "server's processors", "errors"]
-MEMORY = ["the server's resident memory, MiB", "at first", "after a minute", "at the end", "at most", "slope, MiB a minute", "growth asked", ""]
+CALLS = ["small tensors", "calls", "per s", "p50, ms", "p99", "p99.9", "at most", "at the server: p50 ≤", "p99 ≤", "p99.9 ≤"]
+STREAMS = ["everything", "large, GB/s", "tensors", "fewest / most of a stream", "recipes sent again", "server's processors", "errors"]
+MEMORY = ["the server's resident memory, MiB", "at first", "after a minute, or half", "at the end", "at most", "slope, MiB a minute", "growth asked", ""]
 HELD = ["at most at one time", "streams", "chunks promised, MiB", "recipes kept, MiB", "open files", "page of metrics, ms, p50", "at most"]
 
 
@@ -256,7 +258,8 @@ def run(options):
         if checked.error:
             well = False
         text = ["", f"## {options.connections} connections and {options.streams} streams, {options.seconds} s", "",
-                measure.markdown([RATES, *(phase.row() for phase in done)]), "",
+                measure.markdown([CALLS, *(phase.small_row() for phase in done if "small" in phase.parts)]), "",
+                measure.markdown([STREAMS, *(phase.row() for phase in done)]), "",
                 checked.error or f"Beside them one more connection drew {checked.tensors:.0f} small tensors, whose digests were checked too.", "",
                 measure.markdown(rows), "", measure.markdown(held(watch))]
         return text, well and growth <= MAX_GROWTH_MIB
@@ -268,6 +271,7 @@ def conditions(options):
             f"The server has --max-streams 2048 and --recipe-cache-bytes {RECIPE_CACHE}; otherwise its defaults. Clients share its processors",
             "Loopback, TCP congestion control reno",
             "A recipe is sent again where the server has dropped it meanwhile for those of the small tensors, which its client does by itself",
+            f"Load average before: {os.getloadavg()[0]:.1f}; where that is not near 0, other work shared the machine",
             "At the server: bounds of the buckets of grpc_server_handling_seconds"]
 
 
@@ -289,9 +293,9 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    command = "bench/load.py " + " ".join(map(shlex.quote, sys.argv[1:]))
+    command, lines = "bench/load.py " + " ".join(map(shlex.quote, sys.argv[1:])), measure.machine() + conditions(options)
     text, well = run(options)
-    part = "\n".join([f"Command: `{command}`", "", *(f"* {line}" for line in measure.machine() + conditions(options)), *text])
+    part = "\n".join([f"Command: `{command}`", "", *(f"* {line}" for line in lines), *text])
     print(f"# Load\n\n{part}\n")
     if options.write:
         results.write({"Load": part})
