@@ -18,8 +18,8 @@ help: ## Print this
 # Use ---------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: install-build ## Install what is missing, build, and stream a ResNet-50 from a server into a checked file
-	@$(MAKE) build PRESET=release
+demo: install-build ## Install what is missing, build both programs, and stream a ResNet-50 from a server into a checked file
+	@$(MAKE) build-programs PRESET=release
 	@scripts/demo.sh
 
 .PHONY: build
@@ -112,6 +112,12 @@ bench: install-build install-test install-bench ## Measure beside peers: bench/R
 	@$(MAKE) build PRESET=release
 	@$(PYTHON) bench/run.py --write $(BENCH_FLAGS)
 
+LOAD_SECONDS ?= 600
+.PHONY: load
+load: install-build build/go/bin/ghz ## Load a server for 10 minutes: 1000 connections, 64 large streams (LOAD_SECONDS, LOAD_FLAGS=--write; needs go)
+	@$(MAKE) build PRESET=release TARGETS='weightinit-server wire_client'
+	@$(PYTHON) bench/load.py --seconds $(LOAD_SECONDS) $(LOAD_FLAGS)
+
 .PHONY: parity-jax
 parity-jax: install-build install-test ## Compare with jax, installed from PyPI into build/jax
 	@$(MAKE) build
@@ -174,9 +180,12 @@ compose-test: ## Read compose.yaml as Docker Compose does (needs go)
 systemd-test: image ## Check the systemd unit, and run it under a systemd in a container
 	@tests/deploy/systemd_test.sh $(IMAGE)
 
+# Go programs ------------------------------------------------------------------------------------
+
 build/go/bin/helm: MODULE = helm.sh/helm/v3/cmd/helm@v3.19.5
 build/go/bin/kubectl-validate: MODULE = sigs.k8s.io/kubectl-validate@v0.0.4
-$(HELM_TOOLS):
+build/go/bin/ghz: MODULE = github.com/bojand/ghz/cmd/ghz@v0.121.0
+$(HELM_TOOLS) build/go/bin/ghz:
 	GOBIN=$(CURDIR)/build/go/bin go install $(MODULE)
 
 # Packages ----------------------------------------------------------------------------------------

@@ -21,12 +21,13 @@ import engine
 import measure
 import models
 import planning
+import processes
 import replay
+import results
 import wire
 
-RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
 HOW = "All cases in turn in every round; medians. GB are 10^9 bytes; ratios are formed round by round."
-PARTS = ("Engine", "Replay", "Wire", "Planning", "Models")
+PARTS = ("Engine", "Replay", "Wire", "Planning", "Models")  # that are measured here
 DEFAULT_PARTS = ("Engine", "Replay", "Wire", "Planning")
 
 
@@ -66,18 +67,18 @@ def replay_part(options):
 
 def wire_part(options):
     worker = engine.Worker(options.programs / "engine_worker")
-    processes = wire.Wire(options.programs, shlex.split(options.server_flags), options.flight_python)
+    measured = wire.Wire(options.programs, shlex.split(options.server_flags), options.flight_python)
     try:
-        cases, figures = wire.cases_and_figures(processes, worker, options.wire_mebibytes * wire.MIB)
+        cases, figures = wire.cases_and_figures(measured, worker, options.wire_mebibytes * wire.MIB)
         text = ["", f"## Stream, {options.wire_mebibytes} MiB, {options.rounds} rounds"]
         text += tables("wire", options, cases, figures)
         if not options.only:
-            text += ["", measure.markdown(wire.chunk_sizes(processes, options.wire_mebibytes * wire.MIB, options.rounds))]
+            text += ["", measure.markdown(wire.chunk_sizes(measured, options.wire_mebibytes * wire.MIB, options.rounds))]
         if options.gibibytes:
-            text += ["", measure.markdown(wire.memory_growth(processes, options.gibibytes))]
+            text += ["", measure.markdown(wire.memory_growth(measured, options.gibibytes))]
         return wire.conditions(), text
     finally:
-        processes.close()
+        measured.close()
         worker.close()
 
 
@@ -96,14 +97,6 @@ def models_part(options):
         return [], text + tables("models", options, cases, figures)
     finally:
         measured.close()
-
-
-def write(parts):
-    """Into the file: `parts` by title; the others as they stand there."""
-    old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    kept = {text.partition("\n")[0]: text.partition("\n")[2].strip() for text in re.split(r"^# ", old, flags=re.M)[1:]}
-    kept.update(parts)
-    RESULTS.write_text("\n".join(f"# {title}\n\n{kept[title]}\n" for title in PARTS if title in kept), encoding="utf-8")
 
 
 def main():
@@ -131,7 +124,7 @@ def main():
     if len(wanted) < len(options.parts):
         parser.error("parts are: engine, replay, wire, planning, models")
     if "Wire" in wanted:
-        wire.enter_own_network(options.congestion)
+        processes.enter_own_network(options.congestion)
 
     command = "bench/run.py " + " ".join(map(shlex.quote, sys.argv[1:]))
     parts = {}
@@ -141,7 +134,7 @@ def main():
         parts[part] = "\n".join(lines)
         print(f"# {part}\n\n{parts[part]}\n")
     if options.write:
-        write(parts)
+        results.write(parts)
 
 
 if __name__ == "__main__":

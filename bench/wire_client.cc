@@ -7,6 +7,8 @@
 //  * `rawstreams BYTES COUNT`: COUNT plain sockets at once, BYTES over each
 //  * `streams INITIALIZER BYTES COUNT BACKENDS`: COUNT tensors of BYTES at once, over so many
 //    connections
+//  * `soak INITIALIZER BYTES COUNT SECONDS`: COUNT connections, over each a float32 tensor of its
+//    own again and again for so long; the digest of every one is checked
 //  * `first COUNT`: a tensor of 4 KiB until its first byte, COUNT times
 //  * `empty COUNT`: GetCapabilities, COUNT times
 //
@@ -15,7 +17,8 @@
 //
 // The answer is "SECONDS [FAIRNESS]" or "error: TEXT". `first` and `empty` answer with the median
 // of single calls on a connection that is warm. FAIRNESS: bytes of the slowest stream when the
-// fastest ends, as a part of the fastest's.
+// fastest ends, as a part of the fastest's. `soak` answers with seconds, tensors, how often a call
+// had to be taken up again, and the fewest tensors of a connection as a part of the most.
 #include <grpcpp/grpcpp.h>
 #include <malloc.h>
 
@@ -40,6 +43,7 @@
 #include "absl/synchronization/mutex.h"
 #include "bench/wire_socket.h"
 #include "client/backend.h"
+#include "client/local_backend.h"
 #include "client/remote_backend.h"
 #include "weightinit/v1/service.grpc.pb.h"
 
@@ -70,22 +74,28 @@ class Values final : public client::Receiver {
     if (taken_.fetch_add(bytes.size(), std::memory_order_relaxed) == 0) first_ = Clock::now();
     return absl::OkStatus();
   }
-  absl::Status Done(std::size_t, std::uint64_t) override { return absl::OkStatus(); }
+  absl::Status Done(std::size_t, std::uint64_t digest) override {
+    digest_ = digest;
+    return absl::OkStatus();
+  }
 
+  std::uint64_t digest() const { return digest_; }
   std::size_t taken() const { return taken_.load(std::memory_order_relaxed); }
   Clock::time_point first() const { return first_; }  // when its first byte came
 
  private:
   const std::span<std::byte> memory_;
   std::atomic<std::size_t> taken_{0};
+  std::uint64_t digest_ = 0;
   Clock::time_point first_;
 };
 
-absl::StatusOr<Model> ModelOf(const std::string& initializer, std::int64_t bytes) {
+absl::StatusOr<Model> ModelOf(const std::string& initializer, std::int64_t bytes,
+                              std::string name = "weight") {
   auto init = ParseInitializer(initializer, "init");
   if (!init.ok()) return init.status();
   TensorSpec tensor;
-  tensor.name = "weight";
+  tensor.name = std::move(name);
   tensor.shape = {bytes / static_cast<std::int64_t>(sizeof(float))};
   tensor.init = *init;
   Recipe recipe;
@@ -121,6 +131,11 @@ class Worker {
     if (name == "streams") {
       words >> initializer >> bytes >> count >> connections;
       return Streams(initializer, bytes, count, connections);
+    }
+    if (name == "soak") {
+      int seconds = 0;
+      words >> initializer >> bytes >> count >> seconds;
+      return Soak(initializer, bytes, count, std::chrono::seconds(seconds));
     }
     if (name == "protobuf") {
       words >> bytes >> sink;
@@ -209,6 +224,67 @@ class Worker {
     const double seconds = SecondsSince(start);
     if (!status.ok()) return status;
     return std::to_string(seconds) + " " + std::to_string(fairness);
+  }
+
+  // One connection's tensor of a soak, and how often it came.
+  struct Soaked {
+    absl::StatusOr<Model> model;
+    std::unique_ptr<RemoteBackend> backend;
+    absl::Status status;
+    std::uint64_t digest = 0;
+    std::int64_t tensors = 0;
+
+    void Read() {
+      Values values({});
+      status = backend->Read(*model, {}, ReadOptions{.digest = true}, values, {});
+      if (!status.ok()) return;
+      if (tensors++ == 0) digest = values.digest();
+      if (digest != values.digest()) status = absl::DataLossError("two digests of one tensor");
+    }
+    // What it was all the time, drawn here.
+    void Compare() {
+      Values values({});
+      client::LocalBackend here({.threads = 1});
+      if (status.ok()) status = here.Read(*model, {}, ReadOptions{.digest = true}, values, {});
+      if (status.ok() && digest != values.digest()) status = absl::DataLossError("wrong digest");
+    }
+  };
+
+  absl::StatusOr<std::string> Soak(const std::string& initializer, std::int64_t bytes, int count,
+                                   std::chrono::seconds seconds) {
+    std::atomic<int> breaks = 0;
+    RemoteOptions options = Options(1);
+    options.on_break = [&breaks](const absl::Status&) { ++breaks; };
+    std::vector<Soaked> soaked(static_cast<std::size_t>(count));
+    for (std::size_t i = 0; i < soaked.size(); ++i) {
+      soaked[i].model = ModelOf(initializer, bytes, "layer." + std::to_string(i));
+      if (!soaked[i].model.ok()) return soaked[i].model.status();
+      auto made = RemoteBackend::Create(options);
+      if (!made.ok()) return made.status();
+      soaked[i].backend = *std::move(made);
+    }
+    const auto start = Clock::now();
+    {
+      std::vector<std::jthread> threads;
+      for (Soaked& one : soaked) {
+        threads.emplace_back([&one, end = start + seconds] {
+          while (one.status.ok() && (one.tensors == 0 || Clock::now() < end)) one.Read();
+        });
+      }
+    }
+    const double taken = SecondsSince(start);
+    std::int64_t tensors = 0, least = soaked[0].tensors, most = 0;
+    for (Soaked& one : soaked) {
+      one.Compare();
+      if (!one.status.ok()) return one.status;
+      tensors += one.tensors;
+      least = std::min(least, one.tensors);
+      most = std::max(most, one.tensors);
+    }
+    std::ostringstream text;
+    text << taken << " " << tensors << " " << breaks << " "
+         << static_cast<double>(least) / static_cast<double>(most);
+    return text.str();
   }
 
   absl::StatusOr<std::string> Protobuf(std::int64_t bytes, std::span<std::byte> memory) {

@@ -182,8 +182,9 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     switch (producer_->NextEffort()) {
       case Effort::kTrivial:
         // Comes back to Step, at most `ahead` deep. With more streams than threads all queue: one
-        // that can always be written to would never let the others have a turn.
-        if (slot_->taken() <= pool_.threads()) return Make();
+        // that can always be written to would never let the others have a turn. But who asks for
+        // little does not wait behind all of these: to begin and the first message take none.
+        if (!has_made_ || slot_->taken() <= pool_.threads()) return Make();
         [[fallthrough]];
       case Effort::kShort:
         return pool_.Post([this] { Make(); });
@@ -205,6 +206,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   }
 
   void Next() {
+    has_made_ = true;
     Made(UnlessCancelled([this](const auto& cancelled) { return producer_->Next(cancelled); }));
   }
 
@@ -254,6 +256,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
 
   std::unique_ptr<Producer<Message>> producer_;  // belongs to whoever has set state_.is_making
   bool is_started_ = false;                      // likewise
+  bool has_made_ = false;                        // likewise; a message, or tried to
   Clock::duration queued_{0};                    // likewise
   CallFacts facts_;                              // likewise; of a producer that has ended
   StreamMemory::Share share_;                    // likewise

@@ -5,15 +5,9 @@
 #   image_test.sh IMAGE
 set -euo pipefail
 image=$1
-container=weightinit-image-test-$$
-directory=$(mktemp -d)
-trap 'podman rm --force --time 0 "$container" >/dev/null 2>&1 || true; rm -rf "$directory"' EXIT
+# shellcheck source=tests/deploy/container.sh
+source "$(dirname "$0")/container.sh"
 
-fail() {
-  echo "image_test: $*" >&2
-  podman logs "$container" >&2 2>/dev/null || true
-  exit 1
-}
 # check WHAT IS SHOULD
 check() {
   [[ $2 == "$3" ]] || fail "$1: $2, not $3"

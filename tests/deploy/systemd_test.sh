@@ -6,15 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 image=$1
-container=weightinit-systemd-test-$$
-directory=$(mktemp -d)
-trap 'podman rm --force --time 0 "$container" >/dev/null 2>&1 || true; rm -rf "$directory"' EXIT
+# shellcheck source=tests/deploy/container.sh
+source tests/deploy/container.sh
 
-fail() {
-  echo "systemd_test: $*" >&2
-  in_it journalctl --no-pager --unit weightinit >&2 || true
-  exit 1
-}
+tell() { in_it journalctl --no-pager --unit weightinit; }
 in_it() { podman exec "$container" "$@"; }
 
 unit=$directory/weightinit.service

@@ -36,9 +36,7 @@ class ResumeTest(harness.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.recipe = cls.shared_path("recipe.yaml")
-        with open(cls.recipe, "w", encoding="utf-8") as file:
-            file.write(RECIPE)
+        cls.recipe = cls.shared_write("recipe.yaml", RECIPE)
         cls.expected = {}
         for flags in (("m.safetensors",), ("shards", *SHARDS)):
             path = cls.shared_path(flags[0])

@@ -5,6 +5,7 @@ process that is started here ends with its test, also when the test fails or is 
 """
 
 import contextlib
+import filecmp
 import importlib
 import json
 import os
@@ -19,6 +20,8 @@ import tempfile
 import threading
 import time
 import unittest
+
+from gate import Gate
 
 CLI = os.environ.get("TEST_CLI", "")
 SERVER = os.environ.get("TEST_SERVER", "")
@@ -279,6 +282,12 @@ class TestCase(unittest.TestCase):
         return os.path.join(cls.shared, name)
 
     @classmethod
+    def shared_write(cls, name, text):
+        with open(cls.shared_path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return cls.shared_path(name)
+
+    @classmethod
     def shared_server(cls, *flags, **options):
         server = Server(*flags, **options)
         cls.addClassCleanup(server.kill)
@@ -302,6 +311,57 @@ class TestCase(unittest.TestCase):
             self.fail(f"{message}: {len(left)} bytes and {len(right)} bytes")
         at = next(i for i, (a, b) in enumerate(zip(left, right)) if a != b)
         self.fail(f"{message}: differ from byte {at} on: {left[at:at + 16].hex()} and {right[at:at + 16].hex()}")
+
+
+class ModelTestCase(TestCase):
+    """Fetches one model, that of the recipe RECIPE, into the only file of a directory."""
+
+    RECIPE = ""
+    GATE_BYTES = 8 * MIB  # enough for a block of the journal; much less than a model
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.recipe = cls.shared_write("model.yaml", cls.RECIPE)
+        cls.expected = cls.shared_path("expected.safetensors")
+        cli("model", cls.recipe, "-o", cls.expected, "--quiet")
+
+    def setUp(self):
+        super().setUp()
+        self.output = self.path("output")
+        os.mkdir(self.output)
+        self.target = os.path.join(self.output, "model.safetensors")
+
+    def fetch(self, address, *flags, **options):
+        return cli("model", self.recipe, "--server", address, "-o", self.target, *flags, **options)
+
+    def begin(self, address, *flags, **options):
+        client = start_cli("model", self.recipe, "--server", address, "-o", self.target, *flags, **options)
+        self.addCleanup(client.kill)
+        return client
+
+    def gate(self, server):
+        gate = Gate(server.address, self.GATE_BYTES)
+        self.addCleanup(gate.close)
+        return gate
+
+    def begin_at_gate(self, address, *flags, **options):
+        """A client that is in the middle of the model, and stays there until the gates before its servers are opened."""
+        client = self.begin(address, *flags, **options)
+        wait_until(lambda: journaled_blocks(self.target) > 0 or not client.is_running(), "a block is there")
+        self.assertTrue(client.is_running(), client.text)
+        return client
+
+    def is_right(self, path):
+        return filecmp.cmp(path, self.expected, shallow=False)
+
+    def assertRight(self):
+        self.assertTrue(self.is_right(self.target))
+        self.assertEqual(os.listdir(self.output), [os.path.basename(self.target)])
+
+    def assertFinishes(self, client, timeout=PATIENCE):
+        self.assertEqual(client.wait(timeout), 0, client.text)
+        self.assertRight()
 
 
 def read(path):

@@ -1,6 +1,5 @@
 """nginx in between, as an HTTP/2 proxy: what clusters put before a service."""
 
-import filecmp
 import os
 import shutil
 import signal
@@ -8,8 +7,7 @@ import socket
 
 import harness
 import wire
-from gate import Gate
-from harness import MIB, cli, start_cli, wait_until
+from harness import cli, start_cli, wait_until
 from wire import grpc
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -71,23 +69,14 @@ class Nginx(harness.Process):
             raise
 
 
-class ProxyTest(harness.TestCase):
+class ProxyTest(harness.ModelTestCase):
+    RECIPE = RECIPE
+
     @classmethod
     def setUpClass(cls):
-        super().setUpClass()
         if NGINX is None:
             harness.missing_peer("nginx (nginx-light)")
-        cls.recipe = cls.shared_path("model.yaml")
-        with open(cls.recipe, "w", encoding="utf-8") as file:
-            file.write(RECIPE)
-        cls.expected = cls.shared_path("expected.safetensors")
-        cli("model", cls.recipe, "-o", cls.expected, "--quiet")
-
-    def setUp(self):
-        super().setUp()
-        self.output = self.path("output")
-        os.mkdir(self.output)
-        self.target = os.path.join(self.output, "model.safetensors")
+        super().setUpClass()
 
     def proxy(self, *servers):
         os.makedirs(self.path("nginx"), exist_ok=True)
@@ -95,30 +84,12 @@ class ProxyTest(harness.TestCase):
         self.addCleanup(nginx.kill)
         return nginx
 
-    def gate(self, server):
-        gate = Gate(server.address, 8 * MIB)
-        self.addCleanup(gate.close)
-        return gate
-
-    def begin(self, address, *flags):
-        """A client that is in the middle of the model, and stays there until the gates behind nginx are opened."""
-        client = start_cli("model", self.recipe, "--server", address, "-o", self.target, *flags)
-        self.addCleanup(client.kill)
-        wait_until(lambda: harness.journaled_blocks(self.target) > 0 or not client.is_running(), "a block is there")
-        self.assertTrue(client.is_running(), client.text)
-        return client
-
-    def assertFinishes(self, client):
-        self.assertEqual(client.wait(), 0, client.text)
-        self.assertTrue(filecmp.cmp(self.target, self.expected, shallow=False))
-        self.assertEqual(os.listdir(self.output), ["model.safetensors"])
-
     def test_a_model_comes_through(self):
         nginx = self.proxy(self.server())
         for flags in ((), ("--connections", "1"), ("--connections", "4")):
             with self.subTest(flags=flags):
-                cli("model", self.recipe, "--server", nginx.address, "-o", self.target, *flags)
-                self.assertTrue(filecmp.cmp(self.target, self.expected, shallow=False))
+                self.fetch(nginx.address, *flags)
+                self.assertRight()
 
     def test_every_other_call_comes_through(self):
         server = self.server()
@@ -140,7 +111,7 @@ class ProxyTest(harness.TestCase):
         servers = [self.server(), self.server()]
         gates = [self.gate(server) for server in servers]
         nginx = self.proxy(*gates)
-        client = self.begin(nginx.address, "--connections", "4")
+        client = self.begin_at_gate(nginx.address, "--connections", "4")
         busy = max((0, 1), key=lambda i: gates[i].passed)
         servers[busy].signal(signal.SIGKILL)
         for gate in gates:
@@ -151,7 +122,7 @@ class ProxyTest(harness.TestCase):
         server = self.server()
         gate = self.gate(server)
         nginx = self.proxy(gate)
-        client = self.begin(nginx.address)
+        client = self.begin_at_gate(nginx.address)
         server.kill()
         gate.open()
         client.wait_for_line("trying again")
@@ -161,7 +132,7 @@ class ProxyTest(harness.TestCase):
     def test_the_proxy_itself_is_replaced(self):
         gate = self.gate(self.server())
         nginx = self.proxy(gate)
-        client = self.begin(nginx.address)
+        client = self.begin_at_gate(nginx.address)
         address = nginx.address
         nginx.kill()
         gate.open()
@@ -175,7 +146,7 @@ class ProxyTest(harness.TestCase):
         server = self.server()
         nginx = self.proxy(server)
         server.stop()
-        result = cli("model", self.recipe, "--server", nginx.address, "-o", self.target, expect=3)
+        result = self.fetch(nginx.address, expect=3)
         self.assertIn(nginx.address, result.err)
         self.assertEqual(len(result.err.strip().splitlines()), 1, result)
         self.assertEqual(os.listdir(self.output), [])

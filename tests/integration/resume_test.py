@@ -8,7 +8,6 @@ import time
 import unittest
 
 import harness
-from gate import Gate
 from harness import MIB, cli, start_cli, wait_until
 
 # More than a block, so that it is continued, and than a gate lets through together with what sockets and windows hold; tensors
@@ -24,53 +23,27 @@ tensors:
     f"  - {{name: layer{i}.weight, shape: [300, 317]}}\n  - {{name: layer{i}.bias, shape: [317]}}\n" for i in range(60)
 )
 RECIPE += "  - {name: embedding.weight, shape: [14000, 1000]}\n"
-GATE_BYTES = 8 * MIB
 
 
-class ResumeTest(harness.TestCase):
+class ResumeTest(harness.ModelTestCase):
+    RECIPE = RECIPE
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.recipe = cls.shared_path("model.yaml")
-        with open(cls.recipe, "w", encoding="utf-8") as file:
-            file.write(RECIPE)
-        cls.expected = cls.shared_path("expected.safetensors")
         server = cls.shared_server()
+        fetched = cls.shared_path("fetched.safetensors")
         start = time.monotonic()
-        cli("model", cls.recipe, "-o", cls.expected, "--quiet", "--server", server.address)
+        cli("model", cls.recipe, "-o", fetched, "--quiet", "--server", server.address)
         cls.seconds = time.monotonic() - start  # that a whole model takes here
-        local = cls.shared_path("local.safetensors")
-        cli("model", cls.recipe, "-o", local, "--quiet")
-        assert filecmp.cmp(local, cls.expected, shallow=False)
-
-    def setUp(self):
-        super().setUp()
-        self.target = self.path("model.safetensors")
-
-    def gate(self, server):
-        gate = Gate(server.address, GATE_BYTES)
-        self.addCleanup(gate.close)
-        return gate
-
-    def begin(self, address, *flags, env=None):
-        """A client that is in the middle of the model, and stays there until its gates are opened."""
-        client = start_cli("model", self.recipe, "--server", address, "-o", self.target, *flags, env=env)
-        self.addCleanup(client.kill)
-        wait_until(lambda: harness.journaled_blocks(self.target) > 0 or not client.is_running(), "a block is there")
-        self.assertTrue(client.is_running(), client.text)
-        return client
-
-    def assertFinishes(self, client):
-        self.assertEqual(client.wait(), 0, client.text)
-        self.assertTrue(filecmp.cmp(self.target, self.expected, shallow=False))
-        self.assertEqual(os.listdir(self.directory), ["model.safetensors"])
+        assert filecmp.cmp(fetched, cls.expected, shallow=False)
 
     def assertBreaksOff(self, client, *words):
         self.assertEqual(client.wait(), 3, client.text)
         for word in words:
             self.assertIn(word, client.lines[-1])
         # What came is kept for the same command, under another name.
-        self.assertEqual(sorted(os.listdir(self.directory)), ["model.safetensors.journal", "model.safetensors.partial"])
+        self.assertEqual(sorted(os.listdir(self.output)), ["model.safetensors.journal", "model.safetensors.partial"])
 
     # One server -----------------------------------------------------------------------------------------------------
 
@@ -79,7 +52,7 @@ class ResumeTest(harness.TestCase):
             with self.subTest(flags=flags):
                 server = self.server()
                 gate = self.gate(server)
-                client = self.begin(gate.address, *flags)
+                client = self.begin_at_gate(gate.address, *flags)
                 server.signal(signal.SIGKILL)
                 server.wait()
                 gate.open()
@@ -94,8 +67,8 @@ class ResumeTest(harness.TestCase):
         server = self.server()
         address = server.address
         gates = [self.gate(server)]
-        client = self.begin(gates[0].address)
-        for size in (2 * GATE_BYTES, 3 * GATE_BYTES):
+        client = self.begin_at_gate(gates[0].address)
+        for size in (2 * self.GATE_BYTES, 3 * self.GATE_BYTES):
             server.kill()
             gates[0].hold(size)
             server = self.server(listen=(address,))
@@ -110,7 +83,7 @@ class ResumeTest(harness.TestCase):
         gate = self.gate(server)
         # gRPC's own look every 5 seconds is off.
         unattended = {"GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS": "0"}
-        client = self.begin(gate.address, "--connections", "1", "--retry-for", "10", env=unattended)
+        client = self.begin_at_gate(gate.address, "--connections", "1", "--retry-for", "10", env=unattended)
         server.kill()
         gate.open()
         client.wait_for_line("trying again")
@@ -121,7 +94,7 @@ class ResumeTest(harness.TestCase):
         listen = (f"unix:{self.shared_path('resume.sock')}",)
         server = self.server(listen=listen)
         gate = self.gate(server)
-        client = self.begin(gate.address)
+        client = self.begin_at_gate(gate.address)
         server.kill()
         gate.open()
         self.server(listen=listen)
@@ -130,7 +103,7 @@ class ResumeTest(harness.TestCase):
     def test_a_server_that_drains_and_is_replaced(self):
         server = self.server("--shutdown-grace", "100ms")
         gate = self.gate(server)
-        client = self.begin(gate.address)
+        client = self.begin_at_gate(gate.address)
         self.assertEqual(server.stop(), 0)
         gate.open()
         self.server(listen=(server.address,))
@@ -156,7 +129,7 @@ class ResumeTest(harness.TestCase):
     def test_a_server_that_stays_away_ends_the_run_when_patience_does(self):
         server = self.server()
         gate = self.gate(server)
-        client = self.begin(gate.address, "--retry-for", "1")
+        client = self.begin_at_gate(gate.address, "--retry-for", "1")
         server.kill()
         gate.open()
         self.assertBreaksOff(client, "the connection broke after ", gate.address)
@@ -164,7 +137,7 @@ class ResumeTest(harness.TestCase):
     def test_an_interrupt_ends_waiting(self):
         server = self.server()
         gate = self.gate(server)
-        client = self.begin(gate.address)
+        client = self.begin_at_gate(gate.address)
         server.kill()
         gate.open()
         client.wait_for_line("trying again")
@@ -173,7 +146,7 @@ class ResumeTest(harness.TestCase):
 
     def test_an_interrupt_ends_all_connections(self):
         server = self.server()
-        client = self.begin(self.gate(server).address, "--connections", "8")
+        client = self.begin_at_gate(self.gate(server).address, "--connections", "8")
         client.signal(signal.SIGINT)
         self.assertBreaksOff(client, "weightinit: interrupted")
         server.wait_until_idle()
@@ -183,7 +156,7 @@ class ResumeTest(harness.TestCase):
         timeout = max(2, 3 * self.seconds)
         server = self.server()
         gate = self.gate(server)
-        client = self.begin(gate.address, "--timeout", f"{timeout:.1f}")
+        client = self.begin_at_gate(gate.address, "--timeout", f"{timeout:.1f}")
         server.kill()
         self.server(listen=(server.address,)).signal(signal.SIGSTOP)
         gate.open()
@@ -192,7 +165,7 @@ class ResumeTest(harness.TestCase):
     def test_quiet_says_nothing_about_a_break(self):
         server = self.server()
         gate = self.gate(server)
-        client = self.begin(gate.address, "--quiet")
+        client = self.begin_at_gate(gate.address, "--quiet")
         server.kill()
         gate.open()
         self.server(listen=(server.address,))
@@ -206,7 +179,7 @@ class ResumeTest(harness.TestCase):
             with self.subTest(flags=flags):
                 servers = [self.server(), self.server()]
                 gates = [self.gate(server) for server in servers]
-                client = self.begin("ipv4:" + ",".join(gate.address for gate in gates), *flags)
+                client = self.begin_at_gate("ipv4:" + ",".join(gate.address for gate in gates), *flags)
                 busy = max((0, 1), key=lambda i: gates[i].passed)
                 servers[busy].signal(signal.SIGKILL)
                 for gate in gates:
@@ -217,8 +190,8 @@ class ResumeTest(harness.TestCase):
     def test_both_replicas_carry_a_model(self):
         servers = [self.server("--log-level", "debug"), self.server("--log-level", "debug")]
         address = "ipv4:" + ",".join(server.address for server in servers)
-        cli("model", self.recipe, "--server", address, "--connections", 4, "-o", self.target)
-        self.assertTrue(filecmp.cmp(self.target, self.expected, shallow=False))
+        self.fetch(address, "--connections", 4)
+        self.assertRight()
         for server in servers:
             server.stop()
             self.assertRegex(server.text, "call ended.*InitializeModel")
@@ -227,8 +200,8 @@ class ResumeTest(harness.TestCase):
         gone = self.server()
         gone.stop()
         server = self.server()
-        cli("model", self.recipe, "--server", f"ipv4:{gone.address},{server.address}", "-o", self.target)
-        self.assertTrue(filecmp.cmp(self.target, self.expected, shallow=False))
+        self.fetch(f"ipv4:{gone.address},{server.address}")
+        self.assertRight()
 
 
 class MemoryTest(harness.TestCase):

@@ -80,6 +80,17 @@ class ServiceTest : public ::testing::Test {
     }
   };
 
+  // A stream that would last for days, of which the first chunk has come.
+  struct Endless {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::WeightChunk>> reader;
+    v1::WeightChunk chunk;
+  };
+  void Begin(Endless& stream) {
+    stream.reader = stub_->InitializeTensor(&stream.context, Request(kTebi / 8));
+    ASSERT_TRUE(stream.reader->Read(&stream.chunk));
+  }
+
   Answer Read(std::unique_ptr<grpc::ClientReader<v1::WeightChunk>> reader) {
     Answer answer;
     v1::WeightChunk chunk;
@@ -297,10 +308,8 @@ TEST_F(ServiceTest, CompressedRequestsAreRefused) {
 TEST_F(ServiceTest, StreamsAreLimitedTogether) {
   options_.max_streams = 1;
   Start();
-  grpc::ClientContext context;
-  const auto first = stub_->InitializeTensor(&context, Request(kTebi / 8));
-  v1::WeightChunk chunk;
-  ASSERT_TRUE(first->Read(&chunk));
+  Endless first;
+  ASSERT_NO_FATAL_FAILURE(Begin(first));
 
   const absl::Status busy = Call(Request(1)).status;
   EXPECT_EQ(busy.code(), absl::StatusCode::kResourceExhausted);
@@ -308,8 +317,8 @@ TEST_F(ServiceTest, StreamsAreLimitedTogether) {
   EXPECT_EQ(details.reason, "SERVER_BUSY");
   EXPECT_TRUE(details.retry_delay.has_value());
 
-  context.TryCancel();
-  EXPECT_EQ(first->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  first.context.TryCancel();
+  EXPECT_EQ(first.reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
   ASSERT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
   EXPECT_TRUE(Call(Request(1)).status.ok());
 }
@@ -319,10 +328,8 @@ TEST_F(ServiceTest, MemoryForChunksIsLimited) {
   options_.max_stream_bytes = options_.chunks_per_stream() * options_.chunk_bytes;  // one stream's
   Start();
   const std::int64_t small = options_.chunk_bytes / 8;  // elements
-  grpc::ClientContext context;
-  const auto first = stub_->InitializeTensor(&context, Request(kTebi / 8));
-  v1::WeightChunk chunk;
-  ASSERT_TRUE(first->Read(&chunk));
+  Endless first;
+  ASSERT_NO_FATAL_FAILURE(Begin(first));
 
   const absl::Status busy = Call(Request(small)).status;
   EXPECT_EQ(busy.code(), absl::StatusCode::kResourceExhausted);
@@ -338,8 +345,8 @@ TEST_F(ServiceTest, MemoryForChunksIsLimited) {
   v1::PlanResponse report;
   EXPECT_TRUE(stub_->Plan(&beside, plan)->Read(&report));
 
-  context.TryCancel();
-  first->Finish();
+  first.context.TryCancel();
+  first.reader->Finish();
   // Small answers take what they are, and give it back soon after they have come.
   for (int i = 0; i < 100; ++i)
     EXPECT_TRUE(Eventually([&] { return Call(Request(small)).status.ok(); }));
@@ -361,14 +368,12 @@ TEST_F(ServiceTest, AnyNumberOfChunksAheadChangesNoBit) {
 
 TEST_F(ServiceTest, CancellationEndsTheStream) {
   Start();
-  grpc::ClientContext context;
-  const auto reader = stub_->InitializeTensor(&context, Request(kTebi / 8));
-  v1::WeightChunk chunk;
-  ASSERT_TRUE(reader->Read(&chunk));
+  Endless stream;
+  ASSERT_NO_FATAL_FAILURE(Begin(stream));
   EXPECT_EQ(server_->active_streams(), 1);
-  context.TryCancel();
+  stream.context.TryCancel();
   EXPECT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(stream.reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(ServiceTest, CancellationStopsAMatrixBeforeItsFirstChunk) {
@@ -385,22 +390,43 @@ TEST_F(ServiceTest, CancellationStopsAMatrixBeforeItsFirstChunk) {
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
-TEST_F(ServiceTest, WhoWaitsForOneMatrixLeavesAThreadToOthers) {
-  Start();
-  v1::InitializeTensorRequest matrix;
-  *matrix.mutable_tensor() = proto::ToProto(Tensor("q", {6000, 6000}, Orthogonal()));
-  matrix.set_byte_count(4);  // the stream ends as soon as the matrix is made
-  grpc::ClientContext contexts[2];
-  std::unique_ptr<grpc::ClientReader<v1::WeightChunk>> readers[2];
-  for (int i = 0; i < 2; ++i) readers[i] = stub_->InitializeTensor(&contexts[i], matrix);
-  ASSERT_TRUE(Eventually([&] { return server_->active_streams() == 2; }));
-  EXPECT_TRUE(Call(Request(1, Zeros())).status.ok());
-  EXPECT_GE(server_->active_streams(), 2) << "answered only after the matrix";
-  for (grpc::ClientContext& context : contexts) context.TryCancel();
-  EXPECT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
-  for (const auto& reader : readers) {
-    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+// Two who wait for one matrix, which takes long.
+class MatrixTest : public ServiceTest {
+ protected:
+  void AskForTheMatrix() {
+    v1::InitializeTensorRequest matrix;
+    *matrix.mutable_tensor() = proto::ToProto(Tensor("q", {6000, 6000}, Orthogonal()));
+    matrix.set_byte_count(4);  // the stream ends as soon as the matrix is made
+    for (int i = 0; i < 2; ++i) readers_[i] = stub_->InitializeTensor(&contexts_[i], matrix);
+    ASSERT_TRUE(Eventually([&] { return server_->active_streams() == 2; }));
   }
+  void ExpectNoMatrixAndLeave() {
+    EXPECT_GE(server_->active_streams(), 2) << "answered only after the matrix";
+    for (grpc::ClientContext& context : contexts_) context.TryCancel();
+    EXPECT_TRUE(Eventually([&] { return server_->active_streams() == 0; }));
+    for (const auto& reader : readers_) {
+      EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+    }
+  }
+
+ private:
+  grpc::ClientContext contexts_[2];
+  std::unique_ptr<grpc::ClientReader<v1::WeightChunk>> readers_[2];
+};
+
+TEST_F(MatrixTest, LeavesAThreadToOthers) {
+  Start();
+  AskForTheMatrix();
+  EXPECT_TRUE(Call(Request(1'000'000)).status.ok());
+  ExpectNoMatrixAndLeave();
+}
+
+TEST_F(MatrixTest, LittleDoesNotWaitForAThread) {
+  options_.threads = 1;  // busy
+  Start();
+  AskForTheMatrix();
+  EXPECT_TRUE(Call(Request(1000)).status.ok());
+  ExpectNoMatrixAndLeave();
 }
 
 TEST_F(ServiceTest, DeadlinesEndTheStream) {
@@ -522,16 +548,14 @@ TEST_F(ServiceTest, RunningStreamsEndWithinTheGrace) {
 
 TEST_F(ServiceTest, StreamsBeyondTheGraceAreCutOff) {
   Start();
-  grpc::ClientContext context;
-  const auto reader = stub_->InitializeTensor(&context, Request(kTebi / 8));
-  v1::WeightChunk chunk;
-  ASSERT_TRUE(reader->Read(&chunk));
+  Endless stream;
+  ASSERT_NO_FATAL_FAILURE(Begin(stream));
   const auto start = Clock::now();
   server_->Shutdown(Milliseconds(300));
   EXPECT_LT(Clock::now() - start, Milliseconds(10'000));
-  while (reader->Read(&chunk)) {
+  while (stream.reader->Read(&stream.chunk)) {
   }
-  EXPECT_FALSE(reader->Finish().ok());
+  EXPECT_FALSE(stream.reader->Finish().ok());
 }
 
 TEST_F(ServiceTest, HealthWatchersDoNotHoldUpTheEnd) {
@@ -616,12 +640,10 @@ TEST_F(ObservedTest, WhatWasDrawnIsToldByKind) {
 
 TEST_F(ObservedTest, OfAStreamThatIsLeftWhatWasDrawnIsTold) {
   Start();
-  grpc::ClientContext context;
-  const auto reader = stub_->InitializeTensor(&context, Request(kTebi / 8));
-  v1::WeightChunk chunk;
-  ASSERT_TRUE(reader->Read(&chunk));
-  context.TryCancel();
-  reader->Finish();
+  Endless stream;
+  ASSERT_NO_FATAL_FAILURE(Begin(stream));
+  stream.context.TryCancel();
+  stream.reader->Finish();
   ASSERT_TRUE(Eventually([&] {
     const std::lock_guard lock(mutex_);
     return told_.size() == 3;
