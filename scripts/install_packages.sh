@@ -30,7 +30,10 @@ probe() {
 # is_there PACKAGE PROBE
 is_there() {
   if command -v dpkg-query >/dev/null; then
-    [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]] && return
+    # One line for each architecture that it is known for; another one's do not help to build for this.
+    local lines
+    lines=$(dpkg-query -W -f='${db:Status-Status} ${Architecture}\n' "$1" 2>/dev/null)
+    grep -qxE "installed (all|$(dpkg --print-architecture))" <<<"$lines" && return
     # A header or module that did not come as a package may be another version: packages alone count, and commands.
     [[ $2 == cmd:?* ]] && probe "$2"
   else
