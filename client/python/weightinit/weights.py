@@ -270,7 +270,7 @@ def open(  # noqa: A001: read as weightinit.open
     threads: int = 0,
     cache_bytes: int = 1 << 30,
     check: bool = True,
-    streams: int = 4,
+    streams: int = 0,
     timeout: float | None = None,
     patience: float = 20.0,
     credentials: grpc.ChannelCredentials | None = None,
@@ -288,7 +288,7 @@ def open(  # noqa: A001: read as weightinit.open
         cache_bytes: local: what is kept of matrices (orthogonal, sparse) for further slices.
         check: server: compute the digest of what arrives and compare it with the server's. File: refuse one that does not say
             that it holds this recipe's weights (the fingerprint in its metadata).
-        streams: server: how many calls :meth:`Weights.read_many` makes at once.
+        streams: server: how many connections a large read uses at once; 0: as many as help.
         timeout: server: seconds for one read, retries included. Default: none.
         patience: server: seconds without a byte after which a read gives up on a server that is away or busy; until then it
             tries again, and goes on where it stopped.
