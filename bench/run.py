@@ -22,10 +22,9 @@ import measure
 import models
 import planning
 import replay
+import results
 import wire
 
-RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
-HOW = "All cases in turn in every round; medians. GB are 10^9 bytes; ratios are formed round by round."
 PARTS = ("Engine", "Replay", "Wire", "Planning", "Models")
 DEFAULT_PARTS = ("Engine", "Replay", "Wire", "Planning")
 
@@ -98,14 +97,6 @@ def models_part(options):
         measured.close()
 
 
-def write(parts):
-    """Into the file: `parts` by title; the others as they stand there."""
-    old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-    kept = {text.partition("\n")[0]: text.partition("\n")[2].strip() for text in re.split(r"^# ", old, flags=re.M)[1:]}
-    kept.update(parts)
-    RESULTS.write_text("\n".join(f"# {title}\n\n{kept[title]}\n" for title in PARTS if title in kept), encoding="utf-8")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="engine|replay|wire|planning|models", help="default: all but models")
@@ -133,15 +124,13 @@ def main():
     if "Wire" in wanted:
         wire.enter_own_network(options.congestion)
 
-    command = "bench/run.py " + " ".join(map(shlex.quote, sys.argv[1:]))
     parts = {}
     for part in wanted:
         conditions, text = {"Engine": engine_part, "Replay": replay_part, "Wire": wire_part, "Planning": planning_part, "Models": models_part}[part](options)
-        lines = [HOW, f"Command: `{command}`", "", *(f"* {line}" for line in measure.machine() + conditions), *text]
-        parts[part] = "\n".join(lines)
+        parts[part] = results.section("bench/run.py", conditions, text)
         print(f"# {part}\n\n{parts[part]}\n")
     if options.write:
-        write(parts)
+        results.write(parts)
 
 
 if __name__ == "__main__":

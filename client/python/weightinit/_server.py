@@ -21,6 +21,9 @@ _CHANNEL_OPTIONS = [
     ("grpc.primary_user_agent", f"weightinit-python/{_core.version}"),
     # A connection for each channel: gRPC reads each by one thread.
     ("grpc.use_local_subchannel_pool", 1),
+    # A server that is back is found soon; by default gRPC looks again after 1 to 120 seconds.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
     # Messages are received by the thread that waits for them, without a second one in between.
     (ChannelOptions.SingleThreadedUnaryStream, 1),
 ]
