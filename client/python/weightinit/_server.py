@@ -10,6 +10,7 @@ import grpc
 from grpc.experimental import ChannelOptions
 
 from . import _core
+from .errors import refuse
 
 _CHANNEL_OPTIONS = [
     # Servers send up to 4 MiB of values and a header with the tensor's plan in one message.
@@ -47,6 +48,13 @@ class Server:
     """An address, the connections to it, and whether it has seen the recipe: then its fingerprint stands for it."""
 
     def __init__(self, target: str, options: RemoteOptions) -> None:
+        if not isinstance(options.credentials, (grpc.ChannelCredentials, type(None))):
+            raise TypeError(f"credentials are grpc.ChannelCredentials, not {type(options.credentials).__name__}")
+        for pair in options.metadata:
+            if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], (str, bytes))):
+                raise TypeError(f"metadata are pairs of a key and a text; not {pair!r:.80}")
+            if pair[0] != pair[0].lower():
+                raise refuse("metadata", f"'{pair[0]}': keys are in lower case")
         self.target, self.options = target, options
         self.knows_recipe = False
         self._lock = threading.Lock()

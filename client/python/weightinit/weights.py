@@ -194,9 +194,11 @@ class Weights(Mapping[str, Tensor]):
         Returns:
             The arrays, in the order of ``reads``: new ones, or the ``out`` that was given.
         """
+        if isinstance(reads, str):
+            raise TypeError("read_many takes a list of names; one tensor is weights[name][...]")
         jobs, results = [], []
         for read in self if reads is None else reads:
-            job, result = self._job(Read(read) if isinstance(read, str) else Read(*read))
+            job, result = self._job(_read_of(read))
             jobs.append(job)
             results.append(result)
         with Progress.of(sum(job.array.nbytes for job in jobs), progress) as bar:
@@ -239,6 +241,14 @@ class Weights(Mapping[str, Tensor]):
 
     def __repr__(self) -> str:
         return f"<weightinit.Weights of {len(self)} tensors, {self.nbytes / 1e6:.1f} MB, from {self._where}>"
+
+
+def _read_of(read: Any) -> Read:
+    if isinstance(read, str):
+        return Read(read)
+    if not isinstance(read, (tuple, list)) or not 1 <= len(read) <= len(Read._fields):
+        raise TypeError(f"a read is a name or a tuple ({', '.join(Read._fields)}), of which the name is needed; not {read!r:.80}")
+    return Read(*read)
 
 
 def _flipped(array: np.ndarray, box: Box) -> np.ndarray:
@@ -297,11 +307,15 @@ def open(  # noqa: A001: read as weightinit.open
 
     Raises:
         Error: what :meth:`Recipe.load` and :meth:`Recipe.plan` raise. A server is first called when something is read.
-        InvalidArgumentError: a source that is none of these.
+        InvalidArgumentError: a source that is none of these, or a number below its least.
         FailedPreconditionError: a file that holds another recipe's weights.
     """
+    if isinstance(recipe, Mapping):
+        raise TypeError("a recipe is a weightinit.Recipe, or the path or name of one; Recipe.from_dict makes one of a dict")
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe)
+    for name, value in (("threads", threads), ("cache_bytes", cache_bytes), ("streams", streams), ("patience", patience), ("timeout", timeout)):
+        _check_number(name, value)
     plan = recipe.resolved()
     source = os.fspath(source)
     if source == "local":
@@ -312,9 +326,21 @@ def open(  # noqa: A001: read as weightinit.open
 
     if is_checkpoint(source):
         return Weights(recipe, FileSource(source, recipe, check), source)
+    if "://" in source and not source.startswith(("dns://", "unix://")):
+        raise refuse("source", f"'{source}': a server's address is host:port, dns:///host:port or unix:/path")
     if ":" not in source:
         raise refuse("source", f"'{source}' is neither 'local' nor a server's address (host:port, unix:/path) nor *.safetensors nor a folder")
     from ._remote import RemoteOptions, RemoteSource
 
     options = RemoteOptions(check, streams, timeout, patience, credentials, tuple(metadata))
     return Weights(recipe, RemoteSource(source, recipe, options), source)
+
+
+def _check_number(name: str, value: Any) -> None:
+    if value is None and name == "timeout":
+        return
+    kinds = (int, float) if name in ("timeout", "patience") else (int,)
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name} is {'a number' if float in kinds else 'an int'}, not {type(value).__name__}")
+    if not value >= 0:
+        raise refuse(name, f"{value}; allowed: 0 or more")
