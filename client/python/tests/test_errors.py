@@ -41,6 +41,7 @@ def caught_by(action):
         (lambda weights: weights["w"].into(np.empty((4, 6), np.float32)), ValueError, "array"),
         (lambda weights: weights["w"].into(np.empty((4, 5), ">f4")), ValueError, "dtype"),
         (lambda weights: weights["w"].into(np.broadcast_to(np.float32(0), (4, 5))), ValueError, "array"),
+        (lambda weights: weights["w"].into(np.lib.stride_tricks.as_strided(np.zeros(4, np.float32), (4, 5), (4, 0))), ValueError, "array"),
     ],
 )
 def test_a_mistake_has_the_same_error_here_and_there(server, action, class_, field):

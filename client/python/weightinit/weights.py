@@ -263,6 +263,8 @@ def _check_target(array: Any, box: Box) -> None:
         raise refuse("array", f"it has the shape {list(array.shape)}; the part has {list(box.shape)}")
     if not array.flags.writeable:
         raise refuse("array", "it is read-only")
+    if 0 in array.strides and any(stride == 0 < size - 1 for stride, size in zip(array.strides, array.shape)):
+        raise refuse("array", "several of its elements are one in memory")
 
 
 def digest_of_array(array: np.ndarray, dtype: int, shape: tuple[int, ...], box: Box) -> int:
