@@ -247,6 +247,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", default="build/release/bin", type=pathlib.Path)
     parser.add_argument("--rounds", default=7, type=int)
+    parser.add_argument("--torch-rounds", default=3, type=int, help="of GPT-2-medium")
     parser.add_argument("--mebibytes", default=512, type=int, help="from a server")
     parser.add_argument("--only", default="local,small,remote,torch,ranks", help="parts, comma-separated")
     parser.add_argument("--write", action="store_true", help="into bench/RESULTS.md")
@@ -275,11 +276,12 @@ def main():
         if part in parts:
             with contextlib.ExitStack() as stack:
                 cases, figures = make(stack)
-                times = measure.run_rounds(cases, options.rounds, progress=lambda line: print(f"\r{title}: {line}", end="", file=sys.stderr))
+                rounds = options.torch_rounds if part == "torch" else options.rounds
+                times = measure.run_rounds(cases, rounds, progress=lambda line: print(f"\r{title}: {line}", end="", file=sys.stderr))
                 print(file=sys.stderr)
-                text += ["", f"## {title}, {options.rounds} rounds", *tables(cases, figures, times)]
+                text += ["", f"## {title}, {rounds} rounds", *tables(cases, figures, times)]
     if "ranks" in parts:
-        text += ["", f"## PyTorch, four ranks, {options.rounds} rounds", *tables(*ranks(options.rounds))]
+        text += ["", f"## PyTorch, four ranks, {options.torch_rounds} rounds", *tables(*ranks(options.torch_rounds))]
     section = results.section("bench/python.py", conditions, text)
     print(f"# Python\n\n{section}\n")
     if options.write:
