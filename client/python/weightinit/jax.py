@@ -47,14 +47,17 @@ def initialize(recipe: Recipe | Weights | str, shardings: Any, source: str = "lo
             return initialize(weights, shardings, dtype=dtype)
     if isinstance(shardings, jax.sharding.Sharding):
         shardings = {name: shardings for name in recipe}
-    is_leaf = lambda leaf: isinstance(leaf, jax.sharding.Sharding)  # noqa: E731
-    leaves, tree = jax.tree_util.tree_flatten_with_path(shardings, is_leaf=is_leaf)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shardings, is_leaf=_is_sharding)
     for path, leaf in leaves:
-        if not is_leaf(leaf):
+        if not _is_sharding(leaf):
             raise TypeError(f"shardings: at '{name_of(path)}' belongs a jax.sharding.Sharding, not {type(leaf).__name__}")
     tensors = [recipe[name_of(path)] for path, _ in leaves]  # all are known before the first is drawn
     arrays = [_array(tensor, sharding, dtype) for tensor, (_, sharding) in zip(tensors, leaves)]
     return jax.tree_util.tree_unflatten(tree, arrays)
+
+
+def _is_sharding(leaf: Any) -> bool:
+    return isinstance(leaf, jax.sharding.Sharding)
 
 
 def _array(tensor: Tensor, sharding: jax.sharding.Sharding, dtype: npt.DTypeLike | None) -> jax.Array:

@@ -332,7 +332,8 @@ def open(  # noqa: A001: read as weightinit.open
         raise refuse("source", f"'{source}': a server's address is host:port, dns:///host:port or unix:/path")
     if ":" not in source:
         raise refuse("source", f"'{source}' is neither 'local' nor a server's address (host:port, unix:/path) nor *.safetensors nor a folder")
-    from ._remote import RemoteOptions, RemoteSource
+    from ._remote import RemoteSource
+    from ._server import RemoteOptions
 
     options = RemoteOptions(check, streams, timeout, patience, credentials, tuple(metadata))
     return Weights(recipe, RemoteSource(source, recipe, options), source)
