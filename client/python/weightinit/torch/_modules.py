@@ -115,7 +115,7 @@ def _match(module: torch.nn.Module, weights: Weights) -> tuple[list[_Target], li
     targets: dict[int, _Target] = {}
     missing: dict[int, str] = {}
     tensor: torch.Tensor
-    for name, tensor in module.named_parameters(remove_duplicate=False):
+    for name, tensor in _named_parameters(module):
         _refuse_flat(name, tensor)
         found = _find(weights, name)
         if found is not None:
@@ -142,6 +142,20 @@ def _match(module: torch.nn.Module, weights: Weights) -> tuple[list[_Target], li
     check_shapes((target.name, tuple(target.tensor.shape), target.source) for target in targets.values())
     check_kinds(weights, ((target.name, local_of(target.tensor), target.source) for target in targets.values()))
     return list(targets.values()), untouched
+
+
+def _named_parameters(module: torch.nn.Module) -> Iterable[tuple[str, torch.Tensor]]:
+    """Tied ones under each of their names."""
+    try:
+        return module.named_parameters(remove_duplicate=False)
+    except TypeError:  # before torch 2.0
+        owners = module.named_modules(remove_duplicate=False)
+        return [
+            (f"{path}.{name}" if path else name, parameter)
+            for path, owner in owners
+            for name, parameter in owner._parameters.items()
+            if parameter is not None
+        ]
 
 
 def _check_module(module: Any) -> None:
