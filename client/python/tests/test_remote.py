@@ -34,7 +34,8 @@ class Proxy:
     """
 
     class Break(Exception):
-        pass
+        def __init__(self, code=grpc.StatusCode.UNAVAILABLE):
+            self.code = code
 
     def __init__(self, target, change):
         self.requests = []
@@ -52,8 +53,8 @@ class Proxy:
                         try:
                             for number, message in enumerate(channel.unary_stream(details.method)(request)):
                                 yield change(call, number, message) if for_values else message
-                        except Proxy.Break:
-                            context.abort(grpc.StatusCode.UNAVAILABLE, "the wire was cut")
+                        except Proxy.Break as broken:
+                            context.abort(broken.code, "the wire was cut")
 
                 return grpc.unary_stream_rpc_method_handler(answer)
 
@@ -139,9 +140,11 @@ def test_values_may_stand_anywhere_in_a_chunk():
 
 
 def test_a_broken_stream_goes_on_where_it_stopped(server):
+    ends = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN]  # proxies have their own
+
     def change(call, number, message):
         if call < 3 and number == 3:
-            raise Proxy.Break
+            raise Proxy.Break(ends[call])
         return message
 
     with Proxy(server.address, change) as proxy, weightinit.open(LARGE, proxy.address, streams=1) as weights:

@@ -43,6 +43,7 @@ class Transfer:
         self._batches = collections.deque(batches)
         self._workers = 0
         self._calls: set[Any] = set()
+        self._something_came = False
 
     def run(self, streams: int) -> None:
         """Raises the first error, which ends all calls; so does Ctrl-C."""
@@ -100,16 +101,23 @@ class Transfer:
                 if _done(batch) > before:
                     delay, last_byte = _FIRST_DELAY, now
                 batch = [part for part in batch if not part.complete]
+                if not batch:  # all came, with trailers: what the call says is late
+                    return True
                 if _is_busy(error) and self._leave(batch):  # it still answers those that it has let in
                     return False
                 wait = max(delay * random.uniform(0.5, 1.0), error.retry_after or 0)
-                if not _may_pass(error) or now + wait - last_byte > self._options.patience:
+                if not self._may_pass(error) or now + wait - last_byte > self._options.patience:
                     raise
                 if self._deadline is not None and now + wait > self._deadline:
                     raise make("DEADLINE_EXCEEDED", f"{self._server.target}: timeout while waiting for: {error}") from error
                 self._stopped.wait(wait)
                 delay = min(2 * delay, _MAX_DELAY)
         return True
+
+    def _may_pass(self, error: Error) -> bool:
+        """Whether another try may go better: nobody is there, somebody is busy, or a connection that carried something broke."""
+        is_break = self._something_came and error.code in ("CANCELLED", "INTERNAL", "UNKNOWN") and not error.reason
+        return isinstance(error, UnavailableError) or _is_busy(error) or is_break
 
     def _try(self, channel: grpc.Channel, batch: list[Part]) -> None:
         if self._options.check:
@@ -137,7 +145,7 @@ class Transfer:
 
         def take(message: bytes) -> None:
             self._progress.add(receiver.take(message))
-            self._server.knows_recipe = True
+            self._server.knows_recipe = self._something_came = True
 
         try:
             self._call(channel, "InitializeModel", request, by_fingerprint, take)
@@ -194,7 +202,3 @@ def _done(batch: list[Part]) -> int:
 
 def _is_busy(error: Error) -> bool:
     return isinstance(error, ResourceExhaustedError) and error.reason == "SERVER_BUSY"
-
-
-def _may_pass(error: Error) -> bool:
-    return isinstance(error, UnavailableError) or _is_busy(error)
