@@ -55,7 +55,7 @@ test-python: install-build install-python $(PYTHON_PEERS:%=.venv-python/%) ## Bu
 # The same package of what `make build` compiled already: minutes less than what pip compiles by itself. Without torch and jax.
 .PHONY: test-python-core
 test-python-core: install-build install-python .venv-python/ready
-	@cmake --preset $(PRESET) --log-level=WARNING -DWEIGHTINIT_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/.venv-python/bin/python3 \
+	@cmake --preset $(PRESET) $(CMAKE_FLAGS) --log-level=WARNING -DWEIGHTINIT_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/.venv-python/bin/python3 \
 	  -Dnanobind_DIR="$$(.venv-python/bin/python3 -m nanobind --cmake_dir)" >/dev/null
 	@cmake --build --preset $(PRESET) --parallel $(JOBS) --target weightinit_program weightinit-server weightinit_python weightinit_python_package
 	@rm -rf build/$(PRESET)/python && cmake --install build/$(PRESET) --component python --prefix build/$(PRESET)/python >/dev/null

@@ -293,9 +293,9 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    command, lines = "bench/load.py " + " ".join(map(shlex.quote, sys.argv[1:])), measure.machine() + conditions(options)
+    before = conditions(options)
     text, well = run(options)
-    part = "\n".join([f"Command: `{command}`", "", *(f"* {line}" for line in lines), *text])
+    part = results.section("bench/load.py", before, text, how="")
     print(f"# Load\n\n{part}\n")
     if options.write:
         results.write({"Load": part})

@@ -26,7 +26,6 @@ import replay
 import results
 import wire
 
-HOW = "All cases in turn in every round; medians. GB are 10^9 bytes; ratios are formed round by round."
 PARTS = ("Engine", "Replay", "Wire", "Planning", "Models")  # that are measured here
 DEFAULT_PARTS = ("Engine", "Replay", "Wire", "Planning")
 
@@ -126,12 +125,10 @@ def main():
     if "Wire" in wanted:
         processes.enter_own_network(options.congestion)
 
-    command = "bench/run.py " + " ".join(map(shlex.quote, sys.argv[1:]))
     parts = {}
     for part in wanted:
         conditions, text = {"Engine": engine_part, "Replay": replay_part, "Wire": wire_part, "Planning": planning_part, "Models": models_part}[part](options)
-        lines = [HOW, f"Command: `{command}`", "", *(f"* {line}" for line in measure.machine() + conditions), *text]
-        parts[part] = "\n".join(lines)
+        parts[part] = results.section("bench/run.py", conditions, text)
         print(f"# {part}\n\n{parts[part]}\n")
     if options.write:
         results.write(parts)

@@ -90,6 +90,10 @@ void BindPlan(nb::module_& module) {
             return OrRaise(FindTensor(plan.plan, name, "selections[0].name"));
           },
           nb::arg("name"))
+      .def(
+          "is_made_whole",
+          [](const PythonPlan& plan, int tensor) { return IsMadeWhole(plan.plan, tensor); },
+          nb::arg("tensor"))
       .def("part", PartOf, nb::arg("name"), nb::arg("box").none(), nb::arg("dtype"));
   module.def("resolve", ResolveRecipe, nb::arg("recipe"));
   module.def(

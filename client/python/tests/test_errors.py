@@ -41,6 +41,7 @@ def caught_by(action):
         (lambda weights: weights["w"].into(np.empty((4, 6), np.float32)), ValueError, "array"),
         (lambda weights: weights["w"].into(np.empty((4, 5), ">f4")), ValueError, "dtype"),
         (lambda weights: weights["w"].into(np.broadcast_to(np.float32(0), (4, 5))), ValueError, "array"),
+        (lambda weights: weights["w"].into(np.lib.stride_tricks.as_strided(np.zeros(4, np.float32), (4, 5), (4, 0))), ValueError, "array"),
     ],
 )
 def test_a_mistake_has_the_same_error_here_and_there(server, action, class_, field):
@@ -75,6 +76,42 @@ def test_a_file_error_names_the_line(tmp_path):
         weightinit.Recipe.load(path)
     with pytest.raises(errors.NotFoundError, match="neither a file nor a ready recipe"):
         weightinit.Recipe.load("resnet51")
+
+
+@pytest.mark.parametrize(
+    "action, class_, text",
+    [
+        (lambda recipe: recipe.with_seed(-1), ValueError, r"seed: -1 is outside \[0, 2\^64\)"),
+        (lambda recipe: weightinit.Recipe.load("resnet50", seed=2**64), ValueError, "seed: 18446744073709551616 is outside"),
+        (lambda recipe: recipe.with_seed(1.5), TypeError, "a seed is an int, not float"),
+        (lambda recipe: recipe.with_generator(3), TypeError, "a generator is named by a str, not int"),
+        (lambda recipe: weightinit.Recipe.parse(b""), TypeError, "a recipe's text is a str, not bytes"),
+        (lambda recipe: weightinit.Recipe.from_dict({"tensors": [{"shape": {1}}]}), TypeError, "set is none of them"),
+        (lambda recipe: weightinit.open(W), TypeError, "Recipe.from_dict makes one of a dict"),
+        (lambda recipe: recipe.plan()["v"], KeyError, 'no tensor is named "v"'),
+        (lambda recipe: weightinit.open(recipe, threads=-1), ValueError, "threads: -1; allowed: 0 or more"),
+        (lambda recipe: weightinit.open(recipe, threads="2"), TypeError, "threads is an int, not str"),
+        (lambda recipe: weightinit.open(recipe, "h:1", patience=float("nan")), ValueError, "patience: nan"),
+        (lambda recipe: weightinit.open(recipe, "h:1", timeout="1"), TypeError, "timeout is a number, not str"),
+        (lambda recipe: weightinit.open(recipe, "h:1", metadata=["ab"]), TypeError, "metadata are pairs"),
+        (lambda recipe: weightinit.open(recipe, "h:1", metadata=[("A", "b")]), ValueError, "metadata: 'A': keys are in lower case"),
+        (lambda recipe: weightinit.open(recipe, "h:1", credentials="x"), TypeError, "credentials are grpc.ChannelCredentials"),
+        (lambda recipe: weightinit.open(recipe, "https://h:1"), ValueError, "source: 'https://h:1': a server's address is host:port"),
+        (lambda recipe: weightinit.open(recipe).read_many("w"), TypeError, "takes a list of names"),
+        (lambda recipe: weightinit.open(recipe).read_many([("w", 0), 3]), TypeError, "a read is a name or a tuple"),
+        (lambda recipe: weightinit.digest([object()]), ValueError, "dtype: object is not drawn"),
+        (lambda recipe: weightinit.digest(np.zeros(3, np.float32), 3), TypeError, "a part is"),
+        (lambda recipe: weightinit.model_digest(recipe, {"v": 1}), KeyError, 'no tensor is named "v"'),
+    ],
+)
+def test_wrong_uses_are_said(action, class_, text):
+    with pytest.raises(class_, match=text):
+        action(weightinit.Recipe.from_dict(W))
+
+
+def test_numpys_numbers_in_a_recipe():
+    entry = {"name": "w", "shape": np.array([2, 3]), "init": {"normal": {"std": np.float32(0.5)}}}
+    assert weightinit.Recipe.from_dict({"seed": np.uint64(7), "tensors": [entry]}).tensors[0].shape == (2, 3)
 
 
 def test_uncovered_tensors():

@@ -105,3 +105,26 @@ def test_initializer_has_jaxs_signature():
     assert wj.initializer("normal")(key, (4,), jnp.bfloat16).dtype == jnp.bfloat16
     with pytest.raises(errors.InvalidArgumentError):
         wj.initializer("lecun_norm")
+
+
+def test_initializer_under_vmap():
+    init = wj.initializer("lecun_normal")
+    keys = jax.random.split(jax.random.key(1), 3)
+    stacked = jax.vmap(lambda key: init(key, (8, 4)))(keys)
+    assert bits(np.asarray(stacked)) == b"".join(bits(np.asarray(init(key, (8, 4)))) for key in keys)
+
+
+@pytest.mark.parametrize(
+    "action, class_, text",
+    [
+        (lambda recipe: wj.initialize(recipe, {"embed": P("data")}), TypeError, "at 'embed' belongs a jax.sharding.Sharding"),
+        (lambda recipe: wj.manifest({"a": 3}), TypeError, "'a': int has no shape and dtype"),
+        (lambda recipe: wj.manifest({"a": jax.ShapeDtypeStruct((2,), jnp.complex64)}), ValueError, "a: complex64 is not drawn"),
+        (lambda recipe: wj.initializer("normal")(3, (2, 2)), TypeError, "a key comes from jax.random.key"),
+        (lambda recipe: wj.initializer("normal")(jax.random.split(jax.random.key(0)), (2, 2)), ValueError, "is not one key"),
+        (lambda recipe: wj.initializer("lecun_normal")(jax.random.key(0), (2,)), ValueError, "fewer than two dimensions"),
+    ],
+)
+def test_wrong_uses_are_said(recipe, action, class_, text):
+    with pytest.raises(class_, match=text):
+        action(recipe)

@@ -34,7 +34,7 @@ def test_seeds_names_and_fingerprints():
     assert recipe.fingerprint != recipe.with_seed(4).fingerprint
     assert recipe.fingerprint == weightinit.Recipe.load("article_net").with_seed(3).fingerprint == recipe.plan().report.fingerprint.hex()
     assert {"article_net", "resnet50"} <= set(weightinit.ready_recipes())
-    with pytest.raises(TypeError):
+    with pytest.raises(weightinit.errors.InvalidArgumentError):
         recipe.with_seed(-1)
 
 

@@ -13,24 +13,29 @@ import harness
 import numpy as np
 import pytest
 from conftest import bits
+from hypothesis import given, settings, strategies as st
 
 import weightinit
 from weightinit import errors
+from weightinit._parts import Selected, batches_of
 from weightinit._receiver import split_chunk
-from weightinit.v1 import service_pb2
+from weightinit.v1 import selection_pb2, service_pb2
 
 LARGE = weightinit.Recipe.from_dict({"seed": 5, "tensors": [{"name": "w", "shape": [4096, 4096], "init": "normal"}]})
+LARGE_DIGEST = weightinit.open(LARGE)["w"].digest()
 SMALL = weightinit.Recipe.from_dict({"seed": 5, "tensors": [{"name": "w", "shape": [64, 33], "init": "normal"}]})
 
 
 class Proxy:
     """A gRPC server that hands calls on to another one, byte for byte, but for what `change` does to the messages.
 
-    ``change(call, number, message)`` gives the message to send instead; raising Break ends the call as a broken connection.
+    ``change(call, number, message)`` gives the message to send instead; raising Break ends the call as a broken connection. Only
+    calls for values are changed, counted and kept in ``requests``.
     """
 
     class Break(Exception):
-        pass
+        def __init__(self, code=grpc.StatusCode.UNAVAILABLE):
+            self.code = code
 
     def __init__(self, target, change):
         self.requests = []
@@ -38,15 +43,18 @@ class Proxy:
 
         class Handler(grpc.GenericRpcHandler):
             def service(self, details):
+                for_values = details.method.endswith("/InitializeModel")
+
                 def answer(request, context):
                     call = len(proxy.requests)
-                    proxy.requests.append(service_pb2.InitializeModelRequest.FromString(request))
+                    if for_values:
+                        proxy.requests.append(service_pb2.InitializeModelRequest.FromString(request))
                     with grpc.insecure_channel(target, options=[("grpc.max_receive_message_length", -1)]) as channel:
                         try:
                             for number, message in enumerate(channel.unary_stream(details.method)(request)):
-                                yield change(call, number, message)
-                        except Proxy.Break:
-                            context.abort(grpc.StatusCode.UNAVAILABLE, "the wire was cut")
+                                yield change(call, number, message) if for_values else message
+                        except Proxy.Break as broken:
+                            context.abort(broken.code, "the wire was cut")
 
                 return grpc.unary_stream_rpc_method_handler(answer)
 
@@ -132,19 +140,65 @@ def test_values_may_stand_anywhere_in_a_chunk():
 
 
 def test_a_broken_stream_goes_on_where_it_stopped(server):
+    ends = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN]  # proxies have their own
+
     def change(call, number, message):
         if call < 3 and number == 3:
-            raise Proxy.Break
+            raise Proxy.Break(ends[call])
         return message
 
-    with Proxy(server.address, change) as proxy, weightinit.open(LARGE, proxy.address) as weights, weightinit.open(LARGE) as local:
+    with Proxy(server.address, change) as proxy, weightinit.open(LARGE, proxy.address, streams=1) as weights:
         target = np.empty((4096, 4096), np.float32)
         weights["w"].into(target)
-        assert bits(target) == bits(local["w"][...])
+        assert weightinit.digest(target) == LARGE_DIGEST
         first_bytes = [request.selections[0].first_byte for request in proxy.requests]
         assert len(first_bytes) == 4 and first_bytes == sorted(set(first_bytes))
         # After the first header the recipe's fingerprint stands for it.
         assert [request.WhichOneof("source") for request in proxy.requests] == ["recipe"] + ["fingerprint"] * 3
+
+
+def test_what_came_before_a_break_is_checked(server):
+    def change(call, number, message):
+        if number == 3:
+            raise Proxy.Break
+        return message[:-1] + bytes([message[-1] ^ 1]) if number == 1 else message
+
+    with Proxy(server.address, change) as proxy, weightinit.open(LARGE, proxy.address, streams=1) as weights:
+        with pytest.raises(errors.DataLossError, match="'w': the digest of what came before the connection broke is not the server's"):
+            weights["w"][...]
+        assert len(proxy.requests) == 1
+
+
+def test_a_large_tensor_comes_over_several_streams(server):
+    def change(call, number, message):
+        if call % 2 == 0 and number == 2:
+            raise Proxy.Break
+        return message
+
+    with Proxy(server.address, change) as proxy, weightinit.open(LARGE, proxy.address, streams=3) as weights:
+        assert weightinit.digest(weights["w"][...]) == LARGE_DIGEST
+        asked = [(request.selections[0].first_byte, request.selections[0].byte_count) for request in proxy.requests]
+        assert {first for first, _ in asked} >= {0, 24 << 20, 48 << 20}
+        assert all(count <= 24 << 20 for _, count in asked)
+
+
+@given(sizes=st.lists(st.integers(0, 120 << 20), max_size=6), whole=st.integers(0, 5), streams=st.integers(1, 5))
+@settings(deadline=None)
+def test_batches_hold_every_byte_once_and_in_order(sizes, whole, streams):
+    nothing = selection_pb2.Selection()
+    selected = [Selected("w", nothing, (size,), np.empty(size, np.uint8), None, i == whole) for i, size in enumerate(sizes)]
+    parts = [part for batch in batches_of(selected, streams) for part in batch]
+    for one in selected:
+        bounds = [(part.first, part.end) for part in parts if part.of is one]
+        assert bounds[0][0] == 0 and bounds[-1][1] == one.size
+        assert all(end == first for (_, end), (first, _) in zip(bounds, bounds[1:]))
+        assert not one.is_made_whole or len(bounds) == 1
+    assert [part.of for part in parts] == sorted((part.of for part in parts), key=selected.index)
+
+
+def test_a_server_without_room_for_a_second_stream():
+    with harness.Server("--max-streams", "1") as busy, weightinit.open(LARGE, busy.address, streams=4, patience=2) as weights:
+        assert weightinit.digest(weights["w"][...]) == LARGE_DIGEST
 
 
 def test_patience_ends(server):

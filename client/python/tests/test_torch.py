@@ -40,7 +40,10 @@ def recipe_of(module):
 def assert_is(module, recipe, dtype=None):
     """Every parameter has the bits that the recipe says."""
     with weightinit.open(recipe) as weights:
-        for name, tensor in module.named_parameters(remove_duplicate=False):
+        buffers = dict(module.named_buffers())
+        for name, tensor in module.state_dict().items():  # which has each name of a tied one
+            if name in buffers:
+                continue
             expected = weights[name].read(dtype=dtype)
             assert bits(wt.to_numpy(tensor)) == bits(expected), name
 
@@ -123,6 +126,35 @@ def test_nothing_is_changed_by_a_refusal():
     assert all(torch.equal(before[name], p) for name, p in net.named_parameters())
 
 
+def linear(**options):
+    return nn.Linear(4, 3, bias=False, **options)
+
+
+@pytest.mark.parametrize(
+    "action, class_, text",
+    [
+        (lambda recipe: wt.init_(None, recipe), TypeError, "a torch.nn.Module, not NoneType"),
+        (lambda recipe: wt.init_(linear(device="meta"), recipe, device="meta"), ValueError, "device: meta has no memory"),
+        (lambda recipe: wt.init_(linear(dtype=torch.complex64), recipe), ValueError, "weight: torch.complex64 is not drawn"),
+        (lambda recipe: wt.attest(linear(device="meta"), recipe), errors.FailedPreconditionError, "weight: on meta"),
+        (lambda recipe: wt.manifest(nn.Linear), TypeError, "a torch.nn.Module, not <class"),
+        (lambda recipe: wt.to_numpy([1.0]), TypeError, "not a torch.Tensor but list"),
+        (lambda recipe: weightinit.digest(torch.zeros(3, 4).to_sparse()), errors.UnsupportedError, "take the dense tensor"),
+    ],
+)
+def test_wrong_uses_are_said(action, class_, text):
+    with pytest.raises(class_, match=text):
+        action(recipe_of(linear()))
+
+
+def test_a_type_that_the_tensor_does_not_have_is_refused_by_name():
+    net = nn.Module()
+    net.count = nn.Parameter(torch.ones(3, dtype=torch.int64), requires_grad=False)
+    with pytest.raises(errors.InvalidArgumentError, match="^count: INT64 for a tensor of FLOAT32"):
+        wt.init_(net, weightinit.Recipe.from_dict({"tensors": [{"name": "count", "shape": [3], "init": "normal"}]}))
+    assert (net.count == 1).all()
+
+
 def test_flat_parameters_of_fsdp1_are_refused():
     class FlatParameter(nn.Parameter):
         pass
@@ -150,6 +182,7 @@ def test_digests_of_torch_tensors():
     assert weightinit.digest(tensor) == weightinit.open(recipe)["embed.weight"].digest()
     part = weightinit.Part((50, 16), np.s_[::2, 3:])
     assert weightinit.digest(tensor[::2, 3:], part) == weightinit.open(recipe)["embed.weight"].digest(np.s_[::2, 3:])
+    assert weightinit.digest(torch._neg_view(-tensor)) == weightinit.digest(tensor)
     half = tensor.to(torch.bfloat16)
     assert weightinit.digest(half) == weightinit.open(recipe)["embed.weight"].digest(dtype="bfloat16")
 
@@ -193,7 +226,8 @@ class Plain(nn.Module):
 def replayed(seed):
     """The recipe as this processor's torch draws it."""
     recipe = weightinit.Recipe.from_dict(wt.manifest(Plain(), REPLAY_RULES), seed=seed)
-    portable = torch.backends.cpu.get_cpu_capability() == "DEFAULT"
+    capability = getattr(torch.backends, "cpu", None)  # before torch 2.1 it does not say
+    portable = capability is not None and capability.get_cpu_capability() == "DEFAULT"
     return recipe.with_generator("torch_cpu(variant=DEFAULT)") if portable else recipe
 
 
@@ -274,6 +308,10 @@ def test_what_a_recipe_cannot_have_is_named_once(dcp):
     for key in ("model.layers.0._extra_state", "optimizer.step", "optimizer.exp_avg", "allow_partial_load"):
         assert key in str(caught.value)
     assert not state["model"]["embed.weight"].any()
+    with pytest.raises(TypeError, match="a prefix is a str"):
+        wt.RecipeReader(recipe, prefix=None)
+    with pytest.raises(BaseException, match=r"its keys are such as embed\.weight"):  # the prefix is missing
+        dcp.load({"model": {"embed.weight": torch.zeros(50, 16)}}, storage_reader=wt.RecipeReader(recipe))
     planner = dcp.DefaultLoadPlanner(allow_partial_load=True)
     dcp.load(state, storage_reader=wt.RecipeReader(recipe, prefix="model."), planner=planner)
     assert bits(state["model"]["embed.weight"].numpy()) == bits(weightinit.open(recipe)["embed.weight"][...])

@@ -7,61 +7,20 @@ says.
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
-from . import _core
-from ._memory import address_of
+from ._parts import Part, Selected
 from .errors import Error, make
-from .v1 import selection_pb2, service_pb2
+from .v1 import service_pb2
 
 _VALUES_TAG = (service_pb2.WeightChunk.VALUES_FIELD_NUMBER << 3) | 2  # length-delimited
 
 
-class Pending:
-    """A selection, and how much of it has come."""
-
-    def __init__(
-        self,
-        name: str,
-        selection: selection_pb2.Selection,
-        shape: tuple[int, ...],
-        target: np.ndarray,
-        digest: _core.SliceDigest | None,
-    ) -> None:
-        self.name, self.selection, self.shape, self.digest = name, selection, shape, digest
-        self.element = target.dtype.itemsize
-        self.size = math.prod(shape) * self.element
-        self._target = target
-        # Chunks come in row-major order: a target in another order is filled at the end.
-        self._contiguous = target if target.flags.c_contiguous else np.empty(target.shape, target.dtype)
-        self._bytes = self._contiguous.reshape(-1).view(np.uint8)
-        self.done = 0  # bytes, always whole elements
-        self.complete = False
-
-    def put(self, values: memoryview) -> int:
-        """Appends values; their digest, or 0 where none is computed."""
-        begin, received = self.done, np.frombuffer(values, np.uint8)
-        self._bytes[begin : begin + received.size] = received
-        self.done += received.size
-        if self.digest is None:
-            return 0
-        return self.digest.of(begin // self.element, address_of(received), received.size)
-
-    def finish(self) -> None:
-        if self._contiguous is not self._target:
-            self._target[...] = self._contiguous
-
-
 class Receiver:
-    """Takes the chunks of one call, for selections in order."""
+    """Takes the chunks of one call, which asked for the rest of each part, in order."""
 
-    def __init__(self, selections: list[Pending], fingerprint: bytes, check: bool) -> None:
-        self._selections, self._fingerprint, self._check = selections, fingerprint, check
+    def __init__(self, parts: list[Part], fingerprint: bytes, check: bool) -> None:
+        self._parts, self._fingerprint, self._check = parts, fingerprint, check
         self._current = 0
         self._begun = False
-        self._digest = 0
         self.bytes_taken = 0
 
     def take(self, message: bytes) -> int:
@@ -72,27 +31,27 @@ class Receiver:
             FailedPreconditionError: a server that resolves the recipe to other numbers.
         """
         chunk, values = split_chunk(message)
-        if self._current == len(self._selections):
+        if self._current == len(self._parts):
             raise self._broken("chunks after the last one")
         if chunk.selection != self._current:
             raise self._broken(f"a chunk of selection {chunk.selection} where selection {self._current} belongs")
-        one = self._selections[self._current]
+        one = self._parts[self._current]
         if chunk.HasField("header") == self._begun:
             raise self._broken("a second header" if self._begun else "a first chunk without header")
         if not self._begun:
-            self._check_header(one, chunk.header)
-            self._begun, self._digest = True, 0
+            self._check_header(one.of, chunk.header)
+            self._begun = True
         if chunk.byte_offset != one.done:
             raise self._broken(f"a chunk at byte {chunk.byte_offset} where byte {one.done} belongs")
-        if len(values) > one.size - one.done:
+        if len(values) > one.end - one.done:
             raise self._broken("more bytes than asked for")
-        if len(values) % one.element != 0:
+        if len(values) % one.of.element != 0:
             raise self._broken("a chunk that cuts an element")
         # An endless stream of empty chunks would keep us here for ever.
         if not values and not chunk.HasField("trailer") and not chunk.HasField("header"):
             raise self._broken("a chunk without values")
         if values:
-            self._digest += one.put(values)
+            one.put(values)
             self.bytes_taken += len(values)
         if chunk.HasField("trailer"):
             self._end(one, chunk.trailer)
@@ -100,10 +59,10 @@ class Receiver:
 
     def finish(self) -> None:
         """After the last message. Raises DataLossError when something is missing."""
-        if self._current < len(self._selections):
+        if self._current < len(self._parts):
             raise self._broken("the stream ends in the middle" if self._begun else "it is missing")
 
-    def _check_header(self, one: Pending, header: service_pb2.TensorHeader) -> None:
+    def _check_header(self, one: Selected, header: service_pb2.TensorHeader) -> None:
         if header.name != one.name:
             raise self._broken(f"the header names {header.name!r}")
         if tuple(header.shape) != one.shape:
@@ -119,19 +78,20 @@ class Receiver:
                 "same version of both",
             )
 
-    def _end(self, one: Pending, trailer: service_pb2.TensorTrailer) -> None:
-        if one.done != one.size:
-            raise self._broken(f"it ends {one.size - one.done} bytes too early")
+    def _end(self, one: Part, trailer: service_pb2.TensorTrailer) -> None:
+        if one.done != one.end:
+            raise self._broken(f"it ends {one.end - one.done} bytes too early")
         if self._check and not trailer.HasField("digest"):
             raise self._broken("the digest that was asked for is missing")
-        if self._check and trailer.digest != self._digest % 2**64:
+        if self._check and trailer.digest != one.digest % 2**64:
             raise self._broken("the digest of the bytes is not the server's")
+        one.checked()
         one.complete = True
         self._begun = False
         self._current += 1
 
     def _broken(self, what: str) -> Error:
-        name = f"tensor '{self._selections[self._current].name}': " if self._current < len(self._selections) else ""
+        name = f"tensor '{self._parts[self._current].of.name}': " if self._current < len(self._parts) else ""
         return make("DATA_LOSS", f"the server's answer is not what was asked for: {name}{what}")
 
 

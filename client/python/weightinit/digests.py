@@ -32,6 +32,8 @@ def digest(array: Any, part: Part | tuple[Any, ...] | None = None) -> int:
     adversaries.
     """
     values = _to_numpy(array)
+    if part is not None and not (isinstance(part, tuple) and part and isinstance(part[0], (tuple, list))):
+        raise TypeError(f"a part is weightinit.Part(full shape, index) or such a tuple; not {part!r:.80}")
     shape, index = Part(*part) if part is not None else Part(values.shape)
     box = box_of(index, tuple(shape))
     if values.shape != box.shape:

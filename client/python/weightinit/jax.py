@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._dtypes import NAME_OF_NUMBER, number_of, to_numpy
-from .errors import refuse
+from .errors import InvalidArgumentError, refuse
 from .recipe import Recipe
 from .weights import Tensor, Weights
 from .weights import open as open_weights
@@ -33,33 +33,43 @@ def initialize(recipe: Recipe | Weights | str, shardings: Any, source: str = "lo
         shardings: a tree with a ``jax.sharding.Sharding`` at each leaf, whose path names a tensor of the recipe; or one sharding
             for everything, which gives a dict by name.
         source: as in :func:`weightinit.open`, to which ``options`` go too.
-        dtype: of all arrays; default: the recipe's.
+        dtype: of all arrays; default: the recipe's. float64 is float32 where JAX has it so (``jax_enable_x64``).
 
     Every process makes the parts of its own devices, through ``jax.make_array_from_callback``; a part that several devices hold
     is drawn once.
 
     Raises:
         NotFoundError: a leaf whose path is no name of the recipe.
+        TypeError: a leaf that is no sharding.
     """
     if not isinstance(recipe, Weights):
         with open_weights(recipe, source, **options) as weights:
             return initialize(weights, shardings, dtype=dtype)
     if isinstance(shardings, jax.sharding.Sharding):
         shardings = {name: shardings for name in recipe}
-    is_leaf = lambda leaf: isinstance(leaf, jax.sharding.Sharding)  # noqa: E731
-    leaves, tree = jax.tree_util.tree_flatten_with_path(shardings, is_leaf=is_leaf)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shardings, is_leaf=_is_sharding)
+    for path, leaf in leaves:
+        if not _is_sharding(leaf):
+            raise TypeError(f"shardings: at '{name_of(path)}' belongs a jax.sharding.Sharding, not {type(leaf).__name__}")
     tensors = [recipe[name_of(path)] for path, _ in leaves]  # all are known before the first is drawn
     arrays = [_array(tensor, sharding, dtype) for tensor, (_, sharding) in zip(tensors, leaves)]
     return jax.tree_util.tree_unflatten(tree, arrays)
 
 
+def _is_sharding(leaf: Any) -> bool:
+    return isinstance(leaf, jax.sharding.Sharding)
+
+
 def _array(tensor: Tensor, sharding: jax.sharding.Sharding, dtype: npt.DTypeLike | None) -> jax.Array:
+    wanted = tensor.dtype if dtype is None else to_numpy(dtype)
+    if wanted == np.float64:  # rounded once
+        wanted = np.dtype(jax.dtypes.canonicalize_dtype(wanted))
     drawn: dict[str, np.ndarray] = {}  # slices cannot be keys before Python 3.12
 
     def draw(index: tuple[slice, ...] | None) -> np.ndarray:
         key = str(index)
         if key not in drawn:
-            drawn[key] = tensor.read(... if index is None else index, dtype)
+            drawn[key] = tensor.read(... if index is None else index, wanted)
         return drawn[key]
 
     return jax.make_array_from_callback(tensor.shape, sharding, draw)
@@ -72,11 +82,18 @@ def manifest(shapes: Any, rules: Sequence[Mapping[str, Any]] | None = None) -> d
     Rules of Flax' kernels want ``fan: {layout: IN_OUT}``: their shapes are (k…, in, out).
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(shapes)
-    tensors = [
-        {"name": name_of(path), "shape": list(leaf.shape), "dtype": NAME_OF_NUMBER[number_of(np.dtype(leaf.dtype))]}
-        for path, leaf in leaves
-    ]
+    tensors = [_entry(name_of(path), leaf) for path, leaf in leaves]
     return {"tensors": tensors, **({"rules": list(rules)} if rules is not None else {})}
+
+
+def _entry(name: str, leaf: Any) -> dict[str, Any]:
+    if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
+        raise TypeError(f"'{name}': {type(leaf).__name__} has no shape and dtype; jax.eval_shape gives trees of them")
+    try:
+        dtype = NAME_OF_NUMBER[number_of(np.dtype(leaf.dtype))]
+    except (TypeError, InvalidArgumentError):  # keys have dtypes that NumPy does not know
+        raise refuse(name, f"{leaf.dtype} is not drawn") from None
+    return {"name": name, "shape": list(leaf.shape), "dtype": dtype}
 
 
 def name_of(path: Sequence[Any]) -> str:
@@ -100,30 +117,46 @@ def initializer(init: str | Mapping[str, Any], *, layout: str = "IN_OUT", draw_n
         layout: how fans are read off the shape: IN_OUT, as JAX has it, or OUT_IN, as torch has it.
         draw_name: what keys the words besides the key.
 
-    The seed is the key's first 64 bits: equal keys, equal bits, whatever the device and the sharding. Works under ``jit``, where
-    the host draws (``jax.pure_callback``).
-    """
-    fan = {"layout": layout}
-    # What is wrong with it is said here and not in the middle of a model.
-    Recipe.from_dict({"tensors": [{"name": "w", "shape": [1, 1, 1], "init": init, "fan": fan}]})
+    The seed is the key's first 64 bits: equal keys, equal bits, whatever the device and the sharding. Works under ``jit`` and
+    ``vmap``, where the host draws (``jax.pure_callback``).
 
-    def draw(words: np.ndarray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        words = np.asarray(words).reshape(-1)
-        seed = int(words[0]) << 32 | int(words[1])
-        tensor = {"name": "w", "shape": shape, "dtype": NAME_OF_NUMBER[number_of(dtype)], "init": init, "fan": fan}
-        recipe = Recipe.from_dict({"seed": seed, "tensors": [{**tensor, "draw_name": draw_name}]})
-        with open_weights(recipe) as weights:
-            return weights["w"][...]
+    Raises:
+        InvalidArgumentError: from here, what is wrong with the initializer; from the call, a shape without fans, a dtype that is
+            not drawn, or what is not one key.
+    """
+    if not isinstance(draw_name, str):
+        raise TypeError(f"a draw name is a str, not {type(draw_name).__name__}")
+
+    def recipe_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Recipe:
+        tensor = {"name": "w", "shape": shape, "dtype": NAME_OF_NUMBER[number_of(dtype)], "init": init, "fan": {"layout": layout}}
+        return Recipe.from_dict({"tensors": [{**tensor, "draw_name": draw_name}]})
+
+    # What is wrong with it is said here and not in the middle of a model.
+    recipe_of((1, 1, 1), np.dtype(np.float32))
 
     def initialize_one(key: Any, shape: Sequence[int], dtype: Any = np.float32, out_sharding: Any = None) -> jax.Array:
-        dtype = to_numpy(jax.dtypes.canonicalize_dtype(dtype))
-        number_of(dtype)
-        shape = tuple(map(int, shape))
-        words = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
-        if words.size < 2:
-            raise refuse("key", "it has fewer than 64 bits")
+        shape, dtype = tuple(map(int, shape)), to_numpy(jax.dtypes.canonicalize_dtype(dtype))
+        recipe = recipe_of(shape, dtype)
+        recipe.resolved()  # raises here and not in the callback
+        words = _words_of(key)
+
+        def draw(words: np.ndarray) -> np.ndarray:
+            first, second, *_ = np.asarray(words)
+            with open_weights(recipe.with_seed(int(first) << 32 | int(second))) as weights:
+                return weights["w"][...]
+
         like = jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
-        result: jax.Array = jax.pure_callback(lambda key: draw(key, shape, dtype), like, words)
+        result: jax.Array = jax.pure_callback(draw, like, words, vmap_method="sequential")
         return result if out_sharding is None else jax.device_put(result, out_sharding)
 
     return initialize_one
+
+
+def _words_of(key: Any) -> jax.Array:
+    """A key's 32-bit words, two or more."""
+    if not hasattr(key, "dtype"):
+        raise TypeError(f"a key comes from jax.random.key or PRNGKey; {type(key).__name__} does not")
+    words = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+    if words.dtype != np.uint32 or words.ndim != 1 or words.size < 2:
+        raise refuse("key", f"{words.dtype}{list(words.shape)} is not one key of 64 bits or more")
+    return words

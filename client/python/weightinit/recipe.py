@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import operator
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 
 from . import _core
 from ._dtypes import NAME_OF_NUMBER, NUMPY_OF_NUMBER
-from .errors import make
+from .errors import make, refuse
 
 if TYPE_CHECKING:
     from .v1 import plan_pb2, recipe_pb2
@@ -75,6 +76,8 @@ class Recipe:
     @classmethod
     def parse(cls, text: str, *, name: str = "recipe", seed: int | None = None) -> Recipe:
         """A recipe of its text in YAML or JSON; ``name`` stands in errors where a file's would."""
+        if not isinstance(text, str):
+            raise TypeError(f"a recipe's text is a str, not {type(text).__name__}")
         return cls(_core.Recipe.parse(text, name))._with(seed)
 
     @classmethod
@@ -82,15 +85,23 @@ class Recipe:
         """A recipe of the same keys as in a file::
 
             Recipe.from_dict({"seed": 1, "tensors": [{"name": "w", "shape": [2, 3], "init": "normal(std=0.02)"}]})
+
+        NumPy's numbers and arrays stand for Python's.
         """
-        return cls.parse(json.dumps(recipe), name="from_dict", seed=seed)
+        return cls.parse(json.dumps(recipe, default=_plain), name="from_dict", seed=seed)
 
     def _with(self, seed: int | None) -> Recipe:
         return self if seed is None else self.with_seed(seed)
 
     def with_seed(self, seed: int) -> Recipe:
-        """The same recipe with another seed, 0 ≤ seed < 2**64."""
-        return Recipe(self._handle.with_seed(seed))
+        """The same recipe with another seed, 0 ≤ seed < 2**64. Raises InvalidArgumentError for one outside."""
+        try:
+            number = operator.index(seed)
+        except TypeError:
+            raise TypeError(f"a seed is an int, not {type(seed).__name__}") from None
+        if not 0 <= number < 2**64:
+            raise refuse("seed", f"{number} is outside [0, 2^64)")
+        return Recipe(self._handle.with_seed(number))
 
     def with_generator(self, generator: str) -> Recipe:
         """The same recipe drawn by another generator: ``"philox_v1"``, ``"torch_cpu"``, ``"jax_threefry"``, or with parameters
@@ -99,6 +110,8 @@ class Recipe:
         Raises:
             InvalidArgumentError: no such generator. What it cannot draw is said when the recipe is resolved.
         """
+        if not isinstance(generator, str):
+            raise TypeError(f"a generator is named by a str, not {type(generator).__name__}")
         return Recipe(self._handle.with_generator(generator))
 
     @property
@@ -168,6 +181,13 @@ class Recipe:
         return f"<weightinit.Recipe of {len(self._handle.tensors())} tensors, seed {self.seed}>"
 
 
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays as JSON has them."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"a recipe holds texts, numbers, lists and dicts; {type(value).__name__} is none of them: {value!r:.80}")
+
+
 class Plan(Mapping[str, "plan_pb2.TensorPlan"]):
     """A recipe resolved to numbers: canonical name → :class:`weightinit.v1.plan_pb2.TensorPlan`, in recipe order.
 
@@ -180,13 +200,20 @@ class Plan(Mapping[str, "plan_pb2.TensorPlan"]):
 
         self.report: plan_pb2.PlanReport = plan_pb2.PlanReport()
         self._tensors: dict[str, plan_pb2.TensorPlan] = {}
+        self._handle = handle
         for message in handle.messages():
             response = plan_pb2.PlanResponse.FromString(message)
             self.report.MergeFrom(response.report)
             self._tensors.update((tensor.name, tensor) for tensor in response.page.tensors)
 
     def __getitem__(self, name: str) -> plan_pb2.TensorPlan:
-        return self._tensors[name]
+        """Raises NotFoundError, a KeyError, with the nearest names."""
+        if not isinstance(name, str):
+            raise TypeError(f"a tensor's name is a str, not {type(name).__name__}")
+        found = self._tensors.get(name)
+        if found is None:  # by another name that leads to it
+            found = self._tensors[self._handle.tensors()[self._handle.find(name)][0]]
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)

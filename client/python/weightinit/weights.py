@@ -194,9 +194,11 @@ class Weights(Mapping[str, Tensor]):
         Returns:
             The arrays, in the order of ``reads``: new ones, or the ``out`` that was given.
         """
+        if isinstance(reads, str):
+            raise TypeError("read_many takes a list of names; one tensor is weights[name][...]")
         jobs, results = [], []
         for read in self if reads is None else reads:
-            job, result = self._job(Read(read) if isinstance(read, str) else Read(*read))
+            job, result = self._job(_read_of(read))
             jobs.append(job)
             results.append(result)
         with Progress.of(sum(job.array.nbytes for job in jobs), progress) as bar:
@@ -241,6 +243,14 @@ class Weights(Mapping[str, Tensor]):
         return f"<weightinit.Weights of {len(self)} tensors, {self.nbytes / 1e6:.1f} MB, from {self._where}>"
 
 
+def _read_of(read: Any) -> Read:
+    if isinstance(read, str):
+        return Read(read)
+    if not isinstance(read, (tuple, list)) or not 1 <= len(read) <= len(Read._fields):
+        raise TypeError(f"a read is a name or a tuple ({', '.join(Read._fields)}), of which the name is needed; not {read!r:.80}")
+    return Read(*read)
+
+
 def _flipped(array: np.ndarray, box: Box) -> np.ndarray:
     flipped: np.ndarray = array[box.flip]
     return flipped
@@ -253,6 +263,8 @@ def _check_target(array: Any, box: Box) -> None:
         raise refuse("array", f"it has the shape {list(array.shape)}; the part has {list(box.shape)}")
     if not array.flags.writeable:
         raise refuse("array", "it is read-only")
+    if 0 in array.strides and any(stride == 0 < size - 1 for stride, size in zip(array.strides, array.shape)):
+        raise refuse("array", "several of its elements are one in memory")
 
 
 def digest_of_array(array: np.ndarray, dtype: int, shape: tuple[int, ...], box: Box) -> int:
@@ -270,7 +282,7 @@ def open(  # noqa: A001: read as weightinit.open
     threads: int = 0,
     cache_bytes: int = 1 << 30,
     check: bool = True,
-    streams: int = 4,
+    streams: int = 0,
     timeout: float | None = None,
     patience: float = 20.0,
     credentials: grpc.ChannelCredentials | None = None,
@@ -288,7 +300,7 @@ def open(  # noqa: A001: read as weightinit.open
         cache_bytes: local: what is kept of matrices (orthogonal, sparse) for further slices.
         check: server: compute the digest of what arrives and compare it with the server's. File: refuse one that does not say
             that it holds this recipe's weights (the fingerprint in its metadata).
-        streams: server: how many calls :meth:`Weights.read_many` makes at once.
+        streams: server: how many connections a large read uses at once; 0: as many as help.
         timeout: server: seconds for one read, retries included. Default: none.
         patience: server: seconds without a byte after which a read gives up on a server that is away or busy; until then it
             tries again, and goes on where it stopped.
@@ -297,11 +309,15 @@ def open(  # noqa: A001: read as weightinit.open
 
     Raises:
         Error: what :meth:`Recipe.load` and :meth:`Recipe.plan` raise. A server is first called when something is read.
-        InvalidArgumentError: a source that is none of these.
+        InvalidArgumentError: a source that is none of these, or a number below its least.
         FailedPreconditionError: a file that holds another recipe's weights.
     """
+    if isinstance(recipe, Mapping):
+        raise TypeError("a recipe is a weightinit.Recipe, or the path or name of one; Recipe.from_dict makes one of a dict")
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe)
+    for name, value in (("threads", threads), ("cache_bytes", cache_bytes), ("streams", streams), ("patience", patience), ("timeout", timeout)):
+        _check_number(name, value)
     plan = recipe.resolved()
     source = os.fspath(source)
     if source == "local":
@@ -312,9 +328,22 @@ def open(  # noqa: A001: read as weightinit.open
 
     if is_checkpoint(source):
         return Weights(recipe, FileSource(source, recipe, check), source)
+    if "://" in source and not source.startswith(("dns://", "unix://")):
+        raise refuse("source", f"'{source}': a server's address is host:port, dns:///host:port or unix:/path")
     if ":" not in source:
         raise refuse("source", f"'{source}' is neither 'local' nor a server's address (host:port, unix:/path) nor *.safetensors nor a folder")
-    from ._remote import RemoteOptions, RemoteSource
+    from ._remote import RemoteSource
+    from ._server import RemoteOptions
 
     options = RemoteOptions(check, streams, timeout, patience, credentials, tuple(metadata))
     return Weights(recipe, RemoteSource(source, recipe, options), source)
+
+
+def _check_number(name: str, value: Any) -> None:
+    if value is None and name == "timeout":
+        return
+    kinds = (int, float) if name in ("timeout", "patience") else (int,)
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name} is {'a number' if float in kinds else 'an int'}, not {type(value).__name__}")
+    if not value >= 0:
+        raise refuse(name, f"{value}; allowed: 0 or more")

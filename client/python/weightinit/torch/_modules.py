@@ -10,7 +10,7 @@ import torch
 from .. import _core
 from .._dtypes import number_of
 from ..digests import Part, digest
-from ..errors import DataLossError, Error, FailedPreconditionError, NotFoundError, make, refuse
+from ..errors import DataLossError, FailedPreconditionError, InvalidArgumentError, NotFoundError, make, refuse
 from ..recipe import Recipe
 from ..weights import Read, Tensor, Weights
 from ..weights import open as open_weights
@@ -63,6 +63,8 @@ def init_(
         FailedPreconditionError: a parameter of another shape than the recipe's, or on meta without ``device``.
         UnsupportedError: FSDP1's flat parameters, partial sums.
     """
+    if device is not None and torch.device(device).type == "meta":
+        raise refuse("device", "meta has no memory for values")
     weights, owned = open_or_keep(recipe, source, options, rng_replay)
     try:
         targets, untouched = _match(module, weights)
@@ -109,10 +111,11 @@ def open_or_keep(recipe: Recipe | Weights | str, source: str, options: dict[str,
 
 def _match(module: torch.nn.Module, weights: Weights) -> tuple[list[_Target], list[str]]:
     """Every tensor of the module with the recipe's; and the buffers that stay as they are."""
+    _check_module(module)
     targets: dict[int, _Target] = {}
     missing: dict[int, str] = {}
     tensor: torch.Tensor
-    for name, tensor in module.named_parameters(remove_duplicate=False):
+    for name, tensor in _named_parameters(module):
         _refuse_flat(name, tensor)
         found = _find(weights, name)
         if found is not None:
@@ -137,9 +140,27 @@ def _match(module: torch.nn.Module, weights: Weights) -> tuple[list[_Target], li
         if target.tensor.ndim == 1 < target.source.ndim and _has_fsdp1(module):
             raise _flat(target.name)
     check_shapes((target.name, tuple(target.tensor.shape), target.source) for target in targets.values())
-    for target in targets.values():
-        numpy_dtype_of(target.tensor.dtype)
+    check_kinds(weights, ((target.name, local_of(target.tensor), target.source) for target in targets.values()))
     return list(targets.values()), untouched
+
+
+def _named_parameters(module: torch.nn.Module) -> Iterable[tuple[str, torch.Tensor]]:
+    """Tied ones under each of their names."""
+    try:
+        return module.named_parameters(remove_duplicate=False)
+    except TypeError:  # before torch 2.0
+        owners = module.named_modules(remove_duplicate=False)
+        return [
+            (f"{path}.{name}" if path else name, parameter)
+            for path, owner in owners
+            for name, parameter in owner._parameters.items()
+            if parameter is not None
+        ]
+
+
+def _check_module(module: Any) -> None:
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"weights go into a torch.nn.Module, not {module if isinstance(module, type) else type(module).__name__}")
 
 
 def _find(weights: Weights, name: str) -> Tensor | None:
@@ -158,7 +179,7 @@ def _refuse_flat(name: str, tensor: torch.Tensor) -> None:
         raise _flat(name)
 
 
-def _flat(name: str) -> Error:
+def _flat(name: str) -> Exception:
     return make(
         "UNIMPLEMENTED",
         f"{name}: a flat parameter of FSDP1 mixes many tensors; wrap with FSDP2 (torch.distributed.fsdp.fully_shard), or call "
@@ -176,6 +197,18 @@ def check_shapes(shapes: Iterable[tuple[str, tuple[int, ...], Tensor]]) -> None:
     if violations:
         lines = "\n".join(f"{name}: {what}" for name, what in violations[:20])
         raise make("FAILED_PRECONDITION", f"{len(violations)} of the shapes are not the recipe's:\n{lines}", violations[:20])
+
+
+def check_kinds(weights: Weights, tensors: Iterable[tuple[str, torch.Tensor, Tensor]]) -> None:
+    """Raises InvalidArgumentError for a type that is not drawn, or not for this tensor; UnsupportedError for sparse memory."""
+    plan = weights.recipe.resolved()
+    for name, tensor, source in tensors:
+        if tensor.layout != torch.strided:
+            raise make("UNIMPLEMENTED", f"{name}: {tensor.layout} is not filled, but torch.strided alone", [(name, "not strided")])
+        try:
+            plan.part(source.name_asked, None, number_of(numpy_dtype_of(tensor.dtype)))
+        except InvalidArgumentError as error:
+            raise refuse(name, error.violations[0].description) from None
 
 
 def shape_mismatch(shape: tuple[int, ...], source: Tensor) -> str:
@@ -251,6 +284,7 @@ def manifest(module: torch.nn.Module, rules: Sequence[Mapping[str, Any]] | None 
     Returns:
         What :meth:`weightinit.Recipe.from_dict` takes; ``json.dump`` writes it as a recipe file.
     """
+    _check_module(module)
     tensors: list[dict[str, Any]] = []
     first_name: dict[int, str] = {}
     for name, tensor, owner, is_buffer in _named_tensors(module):
@@ -310,7 +344,7 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, rng_repla
         What :func:`init_` raises for a module that does not fit the recipe.
     """
     weights, owned = open_or_keep(recipe, "local", {}, rng_replay)
-    failure: Error | None = None
+    failure: Exception | None = None
     digests: dict[bytes, int] = {}
     wrong: list[str] = []
     try:
@@ -323,7 +357,7 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, rng_repla
             origin = specs[specs[target.source.position].origin]  # tied tensors count once, tied in the module too or not
             weight = _core.digest_weight(origin.name, dtype, origin.shape)
             digests[_key_of(origin.name, dtype, parts_of(target.tensor, target.name))] = weight * value
-    except Error as error:  # the others must not wait for this rank
+    except Exception as error:  # the others must not wait for this rank
         failure = error
     finally:
         if owned:

@@ -20,7 +20,7 @@ from torch.futures import Future
 from ..errors import NotFoundError, make
 from ..recipe import Recipe
 from ..weights import Tensor, Weights
-from ._modules import _some, fill_boxes, open_or_keep, shape_mismatch
+from ._modules import _some, check_kinds, fill_boxes, open_or_keep, shape_mismatch
 from ._tensors import dtype_of
 
 
@@ -54,6 +54,8 @@ class RecipeReader(StorageReader):
         rng_replay: bool = False,
         **options: Any,
     ) -> None:
+        if not isinstance(prefix, str):
+            raise TypeError(f"a prefix is a str, not {type(prefix).__name__}")
         self._weights, _ = open_or_keep(recipe, source, options, rng_replay)
         self._prefix = prefix
 
@@ -72,9 +74,10 @@ class RecipeReader(StorageReader):
     def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
         unknown = [item.storage_index.fqn for item in plan.items if item.type == LoadItemType.BYTE_IO]
         if unknown and not getattr(planner, "allow_partial_load", False):
+            known = "" if len(unknown) < len(plan.items) else f" (its keys are such as {self._prefix}{next(iter(self._weights), '')})"
             raise make(
                 "NOT_FOUND",
-                f"keys that a recipe does not have: {_some(unknown)}; load model state alone, or with a planner that says "
+                f"keys that the recipe does not have{known}: {_some(unknown)}; load model state alone, or with a planner that says "
                 "allow_partial_load=True",
                 [(key, "not in the recipe") for key in unknown[:20]],
             )
@@ -87,6 +90,7 @@ class RecipeReader(StorageReader):
             index = tuple(slice(begin, begin + size) for begin, size in zip(item.storage_offsets, item.lengths))
             boxes.append((target, entries.tensor(item.storage_index.fqn), index))
             targets.append((item, target))
+        check_kinds(self._weights, ((item.storage_index.fqn, target, entries.tensor(item.storage_index.fqn)) for item, target in targets))
         with torch.no_grad():
             fill_boxes(self._weights, boxes)
         for item, target in targets:

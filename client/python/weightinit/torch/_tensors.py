@@ -71,11 +71,15 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
 
     Raises UnsupportedError for a DTensor (take its ``to_local()``, or :func:`weightinit.torch.attest`) and for meta.
     """
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"not a torch.Tensor but {type(tensor).__name__}")
     if isinstance(tensor, DTensor):
         raise make("UNIMPLEMENTED", "a DTensor is spread over ranks: digest its to_local(), or use weightinit.torch.attest")
     if tensor.is_meta:
         raise make("UNIMPLEMENTED", "a tensor on meta has no values")
-    return share_memory(tensor.detach().cpu())
+    if tensor.layout != torch.strided:
+        raise make("UNIMPLEMENTED", f"{tensor.layout}: take the dense tensor")
+    return share_memory(tensor.detach().cpu().resolve_neg())
 
 
 class LocalPart(NamedTuple):
