@@ -12,9 +12,8 @@ namespace weightinit::client {
 void AddServerFlags(CLI::App& app, CommonFlags& flags) {
   const char* group = "Server";
   app.add_option("--server", flags.remote.target,
-                 "ask this server: host:port or unix:/path; or several in turn, but those that are "
-                 "about to stop: dns:///name:port (all its addresses) or "
-                 "10.0.0.1:50051,10.0.0.2:50051 [default: in this process]")
+                 "ask this server: host:port or unix:/path; or several in turn: dns:///name:port "
+                 "(its addresses) or 10.0.0.1:50051,10.0.0.2:50051 [default: in this process]")
       ->type_name("TARGET")
       ->envname("WEIGHTINIT_SERVER")
       ->check(NonEmpty())
