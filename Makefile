@@ -131,6 +131,12 @@ faults: install-build install-test .venv/ready ## Kill servers, cut links, fill 
 	@$(MAKE) build
 	@FAULTS_SECONDS=60 $(call CTEST,$(PRESET)) --label-regex faults --verbose
 
+.PHONY: attacks
+attacks: install-build install-test ## Measure what clients keep of their throughput while the shipped nginx is attacked (4 minutes; root; ATTACKS_FLAGS)
+	@$(MAKE) build PRESET=release TARGETS='weightinit_program weightinit-server weightinit_python_stubs'
+	@TEST_CLI=$(CURDIR)/build/release/bin/weightinit TEST_SERVER=$(CURDIR)/build/release/bin/weightinit-server \
+	  TEST_STUBS_DIR=$(CURDIR)/build/release/tests/integration/stubs $(PYTHON) -B tests/deploy/attack_rates.py $(ATTACKS_FLAGS)
+
 .PHONY: statistics
 statistics: install-build install-test .venv/ready ## Test 10^9 normals and the tails of 10^11 (minutes)
 	@$(MAKE) build PRESET=release

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <random>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -45,12 +44,16 @@ bool IsEncrypted(const RemoteOptions& options) {
          !options.server_name.empty();
 }
 
-absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
-    const RemoteOptions& options) {
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const RemoteOptions& options,
+                                                                      const Target& target) {
   if (options.cert_file.empty() != options.key_file.empty()) {
     return absl::InvalidArgumentError("--tls-cert and --tls-key go together");
   }
   if (!IsEncrypted(options)) return grpc::InsecureChannelCredentials();
+  if (options.server_name.empty() && target.uri.find(',') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        "--tls-server-name is missing: the name in the certificates of several addresses");
+  }
   absl::StatusOr<std::string> ca = ReadPem(options.ca_file);
   absl::StatusOr<std::string> cert = ReadPem(options.cert_file);
   absl::StatusOr<std::string> key = ReadPem(options.key_file);
@@ -69,7 +72,7 @@ Deadline DeadlineOf(const RemoteOptions& options) {
   return std::chrono::steady_clock::now() + *options.timeout;
 }
 
-grpc::ChannelArguments Arguments(const RemoteOptions& options) {
+grpc::ChannelArguments Arguments(const RemoteOptions& options, const Target& target) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   // A server that vanished without a word is noticed after 60 + 20 seconds. Servers count pings
@@ -78,6 +81,13 @@ grpc::ChannelArguments Arguments(const RemoteOptions& options) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   // Of several addresses all are used, and the others when one is gone.
   arguments.SetLoadBalancingPolicyName("round_robin");
+  // One that says NOT_SERVING is passed over. Of one address there is nobody else to ask: it
+  // answers for itself, and if it is a proxy, for more servers than its health check would ask.
+  if (target.may_be_several) {
+    arguments.SetServiceConfigJSON(R"({"healthCheckConfig":{"serviceName":")" +
+                                   std::string(v1::WeightInitService::service_full_name()) +
+                                   R"("}})");
+  }
   // A server that restarts is found again soon. gRPC would wait from 1 s up to 2 minutes, and a
   // call that is tried in between would fail for nothing.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
@@ -89,16 +99,10 @@ grpc::ChannelArguments Arguments(const RemoteOptions& options) {
   return arguments;
 }
 
-// Whether what is sent to a target stays on this machine.
-bool StaysHere(const std::string& target) {
-  return target.starts_with("unix:") || target.starts_with("localhost:") ||
-         target.starts_with("127.") || target.starts_with("[::1]:");
-}
-
 // The token to send; empty: none.
-absl::StatusOr<std::string> TokenFor(const RemoteOptions& options) {
+absl::StatusOr<std::string> TokenFor(const RemoteOptions& options, const Target& target) {
   if (options.token_file.empty()) return std::string();
-  if (!IsEncrypted(options) && !StaysHere(options.target)) {
+  if (!IsEncrypted(options) && !target.stays_here) {
     return absl::InvalidArgumentError("--token-file: " + Printable(options.target) +
                                       " would get the token in plaintext; --tls encrypts it");
   }
@@ -146,18 +150,22 @@ class TokenSenderFactory final : public grpc::experimental::ClientInterceptorFac
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RemoteBackend>> RemoteBackend::Create(const RemoteOptions& options) {
-  absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials = Credentials(options);
+  absl::StatusOr<Target> target = ParseTarget(options.target);
+  if (!target.ok()) return target.status();
+  absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> credentials =
+      Credentials(options, *target);
   if (!credentials.ok()) return credentials.status();
-  absl::StatusOr<std::string> token = TokenFor(options);
+  absl::StatusOr<std::string> token = TokenFor(options, *target);
   if (!token.ok()) return token.status();
   return std::unique_ptr<RemoteBackend>(
-      new RemoteBackend(options, *std::move(credentials), *std::move(token)));
+      new RemoteBackend(options, *std::move(target), *std::move(credentials), *std::move(token)));
 }
 
-RemoteBackend::RemoteBackend(RemoteOptions options,
+RemoteBackend::RemoteBackend(RemoteOptions options, Target target,
                              std::shared_ptr<grpc::ChannelCredentials> credentials,
                              std::string token)
     : options_(std::move(options)),
+      target_(std::move(target)),
       credentials_(std::move(credentials)),
       token_(std::move(token)),
       channels_({NewChannel()}),
@@ -165,12 +173,12 @@ RemoteBackend::RemoteBackend(RemoteOptions options,
 
 std::shared_ptr<grpc::Channel> RemoteBackend::NewChannel() const {
   if (token_.empty()) {
-    return grpc::CreateCustomChannel(options_.target, credentials_, Arguments(options_));
+    return grpc::CreateCustomChannel(target_.uri, credentials_, Arguments(options_, target_));
   }
   std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(std::make_unique<TokenSenderFactory>(token_));
   return grpc::experimental::CreateCustomChannelWithInterceptors(
-      options_.target, credentials_, Arguments(options_), std::move(interceptors));
+      target_.uri, credentials_, Arguments(options_, target_), std::move(interceptors));
 }
 
 std::vector<std::shared_ptr<grpc::Channel>> RemoteBackend::Channels(int count) {
@@ -179,21 +187,39 @@ std::vector<std::shared_ptr<grpc::Channel>> RemoteBackend::Channels(int count) {
   return {channels_.begin(), channels_.begin() + count};
 }
 
+absl::Status RemoteBackend::Ask(
+    const std::stop_token& stop,
+    const std::function<absl::StatusOr<grpc::Status>(Call&, Tries&)>& once) {
+  const Deadline deadline = DeadlineOf(options_);
+  Tries tries(*channels_[0], options_.retry_for, options_.on_break, deadline, stop);
+  for (;;) {
+    tries.Begin();
+    Call call(deadline, stop);
+    const absl::StatusOr<grpc::Status> end = once(call, tries);
+    if (!end.ok()) return end.status();
+    absl::Status status = call.Result(*end, options_.target);
+    if (status.ok()) return status;
+    if (status = tries.WaitAfter(status); !status.ok()) return status;
+  }
+}
+
 absl::StatusOr<PlanAnswer> RemoteBackend::Plan(const Recipe& recipe, std::stop_token stop) {
-  Call call(DeadlineOf(options_), std::move(stop));
   v1::PlanRequest request;
   *request.mutable_recipe() = proto::ToProto(recipe);
-  const auto reader = stub_->Plan(call.context(), request);
-  PlanMerger merger(recipe.tensors.size());
-  v1::PlanResponse response;
-  while (reader->Read(&response)) {
-    if (absl::Status status = merger.Take(response); !status.ok()) {
-      return Abandon(call, *reader, status);
+  std::optional<PlanMerger> merger;
+  const absl::Status status = Ask(stop, [&](Call& call, Tries&) -> absl::StatusOr<grpc::Status> {
+    merger.emplace(recipe.tensors.size());
+    const auto reader = stub_->Plan(call.context(), request);
+    v1::PlanResponse response;
+    while (reader->Read(&response)) {
+      if (absl::Status taken = merger->Take(response); !taken.ok()) {
+        return Abandon(call, *reader, taken);
+      }
     }
-  }
-  absl::Status status = call.Result(reader->Finish(), options_.target);
+    return reader->Finish();
+  });
   if (!status.ok()) return status;
-  return merger.Finish();
+  return merger->Finish();
 }
 
 absl::Status RemoteBackend::Read(const Model& model, std::span<const Selection> selections,
@@ -205,8 +231,8 @@ absl::Status RemoteBackend::Read(const Model& model, std::span<const Selection> 
   if (receiver.in_order()) {
     connections = 1;
   } else if (connections == 0) {
-    connections =
-        AutomaticConnections(*bound, static_cast<int>(std::thread::hardware_concurrency()));
+    connections = AutomaticConnections(
+        *bound, static_cast<int>(std::thread::hardware_concurrency()), target_.may_be_several);
   }
   Transfer transfer(model, selections, *bound,
                     {.digest = options.digest,
@@ -216,22 +242,6 @@ absl::Status RemoteBackend::Read(const Model& model, std::span<const Selection> 
                      .on_break = options_.on_break},
                     known_, receiver);
   return transfer.Run(Channels(connections), stop);
-}
-
-absl::Status RemoteBackend::SummarizeOnce(
-    const v1::SummarizeRequest& request, const Deadline& deadline, const std::stop_token& stop,
-    bool& is_servers, const std::function<absl::Status(v1::SummarizeResponse&)>& take) {
-  Call call(deadline, stop);
-  const auto reader = stub_->Summarize(call.context(), request);
-  v1::SummarizeResponse response;
-  while (reader->Read(&response)) {
-    if (absl::Status status = take(response); !status.ok()) {
-      is_servers = false;
-      return Abandon(call, *reader, status);
-    }
-  }
-  is_servers = true;
-  return call.Result(reader->Finish(), options_.target);
 }
 
 absl::Status RemoteBackend::Summarize(
@@ -257,10 +267,7 @@ absl::Status RemoteBackend::Summarize(
     return take(response);
   };
 
-  const Deadline deadline = DeadlineOf(options_);
-  Backoff backoff(options_.retry_for, std::random_device()());
-  bool was_connected = false, is_told = false;
-  for (;;) {
+  return Ask(stop, [&](Call& call, Tries& tries) -> absl::StatusOr<grpc::Status> {
     request.clear_selections();
     first = next;
     for (std::size_t i = first; i < bound->size() && (first > 0 || !selections.empty()); ++i) {
@@ -272,51 +279,44 @@ absl::Status RemoteBackend::Summarize(
       }
       *request.add_selections() = proto::ToProto(selection);
     }
-    was_connected = was_connected || IsConnected(*channels_[0], deadline, stop);
-    bool is_servers = false;
-    const absl::Status status = SummarizeOnce(request, deadline, stop, is_servers, check_and_take);
-    if (status.ok() && next < bound->size()) {
+    const auto reader = stub_->Summarize(call.context(), request);
+    v1::SummarizeResponse response;
+    while (reader->Read(&response)) {
+      if (absl::Status status = check_and_take(response); !status.ok()) {
+        return Abandon(call, *reader, status);
+      }
+    }
+    const grpc::Status end = reader->Finish();
+    if (end.ok() && next < bound->size()) {
       return absl::DataLossError("the server described fewer tensors than were asked for");
     }
-    // After the last tensor it is too late to fail.
-    if (status.ok() || (is_servers && next > first && next == bound->size())) {
-      return absl::OkStatus();
-    }
-    if (!is_servers || stop.stop_requested()) return status;
     if (next > first) {
-      backoff.Reset();
-      is_told = false;
+      tries.Progressed();
+      if (next == bound->size()) return grpc::Status::OK;  // after the last it is too late to fail
     }
-    const Reached reached = next > 0        ? Reached::kValues
-                            : was_connected ? Reached::kServer
-                                            : Reached::kNobody;
-    const auto delay = DelayAfter(status, reached, backoff);
-    if (!delay.has_value()) return status;
-    if (options_.on_break && !std::exchange(is_told, true)) options_.on_break(status);
-    if (!WaitToRetry(*channels_[0], status, *delay, deadline, stop)) {
-      return absl::CancelledError("interrupted");
-    }
-  }
+    return end;
+  });
 }
 
 absl::StatusOr<v1::GetCapabilitiesResponse> RemoteBackend::GetCapabilities(std::stop_token stop) {
-  Call call(DeadlineOf(options_), std::move(stop));
   v1::GetCapabilitiesResponse response;
-  const grpc::Status status = stub_->GetCapabilities(call.context(), {}, &response);
-  if (!status.ok()) return call.Result(status, options_.target);
+  const absl::Status status = Ask(stop, [&](Call& call, Tries&) {
+    return stub_->GetCapabilities(call.context(), {}, &response);
+  });
+  if (!status.ok()) return status;
   return response;
 }
 
 absl::StatusOr<Health> RemoteBackend::CheckHealth(std::stop_token stop) {
   // gRPC connects while somebody waits for it: who asks again and again finds what has come up.
   channels_[0]->WaitForConnected(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
-  Call call(DeadlineOf(options_), std::move(stop));
   const auto stub = grpc::health::v1::Health::NewStub(channels_[0]);
   grpc::health::v1::HealthCheckRequest request;
   request.set_service(v1::WeightInitService::service_full_name());
   grpc::health::v1::HealthCheckResponse response;
-  const grpc::Status status = stub->Check(call.context(), request, &response);
-  if (!status.ok()) return call.Result(status, options_.target);
+  const absl::Status status = Ask(
+      stop, [&](Call& call, Tries&) { return stub->Check(call.context(), request, &response); });
+  if (!status.ok()) return status;
   return response.status() == grpc::health::v1::HealthCheckResponse::SERVING ? Health::kServing
                                                                              : Health::kNotServing;
 }

@@ -1,8 +1,11 @@
 // A server.
 //
-// Calls fail at once when nobody listens, and when a connection has been silent for a minute and a
-// half. A Read or Summarize that a server had taken is resumed where it broke, and waits for a busy
-// server. Stopping a call cancels it on the server too.
+// Calls fail at once when nobody listens. They wait for a busy server; one that a server had taken
+// and that broke, also by a minute and a half of silence, is made again, Read and Summarize from
+// where it was. Stopping a call cancels it on the server too.
+//
+// Of several servers all are asked in turn; one that says NOT_SERVING, as it does before it stops,
+// gets no new calls.
 #ifndef WEIGHTINIT_CLIENT_REMOTE_BACKEND_H_
 #define WEIGHTINIT_CLIENT_REMOTE_BACKEND_H_
 
@@ -21,13 +24,14 @@
 #include "client/backend.h"
 #include "client/call.h"
 #include "client/known_recipes.h"
+#include "client/retry.h"
+#include "client/target.h"
 #include "weightinit/v1/service.grpc.pb.h"
 
 namespace weightinit::client {
 
 struct RemoteOptions {
-  // What gRPC takes: "host:port", "dns:///name:port", "unix:/path", "ipv4:a:p,b:p".
-  std::string target;
+  std::string target;  // client/target.h
   // Encrypted, and the server's certificate checked. Implied by any of the files below.
   bool tls = false;
   std::string ca_file;              // PEM; default: the system's
@@ -40,8 +44,8 @@ struct RemoteOptions {
   std::optional<std::chrono::milliseconds> timeout;
   // Over which a Read's values come at once, each a thread here. 0: as many as help.
   int connections = 0;
-  // For how long a Read or Summarize that broke is taken up again without anything more coming. It
-  // waits longer after each try (client/backoff.h). 0: never.
+  // For how long a call that broke is tried again without anything more coming. It waits longer
+  // after each try (client/backoff.h). 0: never.
   std::chrono::milliseconds retry_for = std::chrono::seconds(60);
   // Told when one broke, or found the server busy, and is about to try again; once until that
   // succeeds. Called on any thread. May be empty.
@@ -65,17 +69,17 @@ class RemoteBackend final : public Backend {
   absl::StatusOr<Health> CheckHealth(std::stop_token stop) override;
 
  private:
-  RemoteBackend(RemoteOptions options, std::shared_ptr<grpc::ChannelCredentials> credentials,
-                std::string token);
+  RemoteBackend(RemoteOptions options, Target target,
+                std::shared_ptr<grpc::ChannelCredentials> credentials, std::string token);
   std::shared_ptr<grpc::Channel> NewChannel() const;
-  // One call. `take` is told of each answer with its position in `request`; what it returns ends
-  // the call, with `is_servers` false.
-  absl::Status SummarizeOnce(const v1::SummarizeRequest& request, const Deadline& deadline,
-                             const std::stop_token& stop, bool& is_servers,
-                             const std::function<absl::Status(v1::SummarizeResponse&)>& take);
+  // Makes a call until it is answered, refused, or given up. `once` returns how it ended, or an
+  // error of ours, which is final.
+  absl::Status Ask(const std::stop_token& stop,
+                   const std::function<absl::StatusOr<grpc::Status>(Call&, Tries&)>& once);
   std::vector<std::shared_ptr<grpc::Channel>> Channels(int count);
 
   const RemoteOptions options_;
+  const Target target_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
   const std::string token_;  // empty: none
   KnownRecipes known_;

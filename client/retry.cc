@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <random>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "proto/convert_status.h"
@@ -38,6 +40,12 @@ bool IsBroken(const absl::Status& status) {
 
 bool IsBusy(const absl::Status& status) {
   return proto::DetailsOf(status).reason == proto::kServerBusy;
+}
+
+bool IsNotServing(const absl::Status& status) {
+  // The words of gRPC's health check of connections.
+  return absl::IsUnavailable(status) &&
+         status.message().find("backend unhealthy") != absl::string_view::npos;
 }
 
 bool IsConnected(grpc::Channel& channel, const Deadline& deadline, const std::stop_token& stop) {
@@ -82,6 +90,37 @@ bool WaitToRetry(grpc::Channel& channel, const absl::Status& status,
                                           std::min<std::chrono::nanoseconds>(end - now, kPoll));
   }
   return false;
+}
+
+Tries::Tries(grpc::Channel& channel, std::chrono::milliseconds retry_for,
+             std::function<void(const absl::Status&)> on_break, Deadline deadline,
+             std::stop_token stop)
+    : channel_(channel),
+      on_break_(std::move(on_break)),
+      deadline_(deadline),
+      stop_(std::move(stop)),
+      backoff_(retry_for, std::random_device()()) {}
+
+void Tries::Begin() {
+  if (reached_ == Reached::kNobody && IsConnected(channel_, deadline_, stop_)) {
+    reached_ = Reached::kServer;
+  }
+}
+
+void Tries::Progressed() {
+  reached_ = Reached::kValues;
+  backoff_.Reset();
+  is_told_ = false;
+}
+
+absl::Status Tries::WaitAfter(const absl::Status& status) {
+  if (stop_.stop_requested()) return status;
+  if (reached_ == Reached::kNobody && IsNotServing(status)) reached_ = Reached::kServer;
+  const auto delay = DelayAfter(status, reached_, backoff_);
+  if (!delay.has_value()) return status;
+  if (on_break_ && !std::exchange(is_told_, true)) on_break_(status);
+  if (WaitToRetry(channel_, status, *delay, deadline_, stop_)) return absl::OkStatus();
+  return absl::CancelledError("interrupted");
 }
 
 }  // namespace weightinit::client

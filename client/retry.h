@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 
@@ -29,6 +30,9 @@ bool IsBroken(const absl::Status& status);
 // Whether the server has no room just now.
 bool IsBusy(const absl::Status& status);
 
+// Whether servers are there, but say NOT_SERVING: as good as a connection.
+bool IsNotServing(const absl::Status& status);
+
 // Waits until a connection stands or cannot be made, whatever the channel is about. A channel that
 // is connected is only looked at.
 bool IsConnected(grpc::Channel& channel, const Deadline& deadline, const std::stop_token& stop);
@@ -47,6 +51,33 @@ std::chrono::steady_clock::time_point EndOf(std::chrono::milliseconds delay,
 bool WaitToRetry(grpc::Channel& channel, const absl::Status& status,
                  std::chrono::milliseconds delay, const Deadline& deadline,
                  const std::stop_token& stop);
+
+// The tries of one call that is made by one thread: it waits for a server that is busy, and for one
+// that broke after it was there.
+//
+// Thread-safety: for one thread.
+class Tries {
+ public:
+  // `channel` must outlive this. `on_break`: as RemoteOptions::on_break.
+  Tries(grpc::Channel& channel, std::chrono::milliseconds retry_for,
+        std::function<void(const absl::Status&)> on_break, Deadline deadline, std::stop_token stop);
+
+  // Before each: whether a connection stands decides what a failure means.
+  void Begin();
+  // What the last one brought need not come again: the next failure is the first.
+  void Progressed();
+  // After one that failed: OK once it is time for another, else what it came to.
+  absl::Status WaitAfter(const absl::Status& status);
+
+ private:
+  grpc::Channel& channel_;
+  const std::function<void(const absl::Status&)> on_break_;
+  const Deadline deadline_;
+  const std::stop_token stop_;
+  Backoff backoff_;
+  Reached reached_ = Reached::kNobody;
+  bool is_told_ = false;
+};
 
 }  // namespace weightinit::client
 

@@ -180,6 +180,7 @@ std::optional<std::chrono::milliseconds> Transfer::DelayOf(const Outcome& outcom
                                                            Backoff& backoff) {
   if (!outcome.is_servers || stop_.stop_requested()) return std::nullopt;
   if (outcome.something_came) backoff.Reset();
+  if (IsNotServing(outcome.status)) was_connected_ = true;
   const Reached reached = bytes_taken_ > 0 ? Reached::kValues
                           : was_connected_ ? Reached::kServer
                                            : Reached::kNobody;

@@ -42,10 +42,11 @@ std::int64_t RoundUpToCut(std::int64_t bytes) {
 
 }  // namespace
 
-int AutomaticConnections(std::span<const BoundSelection> selections, int processors) {
-  const double useful = TotalBytes(selections) / kBytesPerConnection;
-  return static_cast<int>(
-      std::clamp<double>(std::min<double>(useful, processors), 1, kMaxAutomatic));
+int AutomaticConnections(std::span<const BoundSelection> selections, int processors,
+                         bool several_servers) {
+  const double pieces = TotalBytes(selections) / kBytesPerConnection;
+  const double useful = several_servers ? pieces : std::min<double>(pieces, processors);
+  return static_cast<int>(std::clamp<double>(useful, 1, kMaxAutomatic));
 }
 
 std::vector<Batch> PlanTransfer(std::span<const BoundSelection> selections, int connections,

@@ -26,8 +26,10 @@ struct TransferPart {
 using Batch = std::vector<TransferPart>;
 
 // The connections to use where the caller leaves it open: as many as can be kept busy on a machine
-// of `processors`, and no more than there are large pieces to read.
-int AutomaticConnections(std::span<const BoundSelection> selections, int processors);
+// of `processors`, and no more than there are large pieces to read. Of `several_servers`, each has
+// processors of its own that draw.
+int AutomaticConnections(std::span<const BoundSelection> selections, int processors,
+                         bool several_servers);
 
 // All elements of all selections, once, in order; a selection without elements is one part. For one
 // connection one batch; for more, batches so small that one for each connection fits the memory,

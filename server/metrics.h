@@ -8,6 +8,7 @@
 #include <string>
 
 #include "server/call_observer.h"
+#include "weightinit/engine.h"
 
 namespace weightinit::server {
 
@@ -17,6 +18,7 @@ struct ServerState {
   std::int64_t stream_bytes = 0;  // promised to them
   std::int64_t recipe_cache_bytes = 0;
   std::uint64_t recipe_cache_hits = 0, recipe_cache_misses = 0;
+  CacheStats cache;  // the engine's
   bool is_serving = true;
   std::optional<std::int64_t> certificate_expiry;  // seconds since 1970
 };

@@ -53,6 +53,7 @@ ServerState WeightInitService::State() const {
           .recipe_cache_bytes = recipes.bytes(),
           .recipe_cache_hits = recipes.hits(),
           .recipe_cache_misses = recipes.misses(),
+          .cache = engine_.cache_stats(),
           .is_serving = true,
           .certificate_expiry = {}};
 }
@@ -60,7 +61,7 @@ ServerState WeightInitService::State() const {
 template <typename Message, typename Make>
 grpc::ServerWriteReactor<Message>* WeightInitService::Stream(Method method,
                                                              grpc::CallbackServerContext* context,
-                                                             Make make) {
+                                                             bool has_request, Make make) {
   observers_.OnBegin(method);
   const auto refuse = [&](const absl::Status& status) {
     observers_.OnEnd({method, status, {}, {}, {}, *context});
@@ -69,6 +70,8 @@ grpc::ServerWriteReactor<Message>* WeightInitService::Stream(Method method,
   absl::StatusOr<Gatekeeper::Pass> pass = CatchAll([&] { return gatekeeper_.Admit(*context); });
   if (!pass.ok()) return refuse(pass.status());
   if (is_draining_.load()) return refuse(Draining());
+  // A call may be taken back before its request is there: a flood of those takes no slots.
+  if (!has_request) return refuse(absl::CancelledError("the request never came"));
   StreamSlots::Slot slot = slots_.TryTake();
   if (slot == nullptr) {
     return refuse(Busy("all " + std::to_string(slots_.max()) + " streams are taken", "max_streams",
@@ -83,27 +86,27 @@ grpc::ServerWriteReactor<Message>* WeightInitService::Stream(Method method,
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeTensor(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  return Stream<grpc::ByteBuffer>(Method::kInitializeTensor, context, [&] {
+  return Stream<grpc::ByteBuffer>(Method::kInitializeTensor, context, request->Valid(), [&] {
     return MakeWeights<v1::InitializeTensorRequest>(Shop(), *request);
   });
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WeightInitService::InitializeModel(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  return Stream<grpc::ByteBuffer>(Method::kInitializeModel, context, [&] {
+  return Stream<grpc::ByteBuffer>(Method::kInitializeModel, context, request->Valid(), [&] {
     return MakeWeights<v1::InitializeModelRequest>(Shop(), *request);
   });
 }
 
 grpc::ServerWriteReactor<v1::PlanResponse>* WeightInitService::Plan(
     grpc::CallbackServerContext* context, const v1::PlanRequest* request) {
-  return Stream<v1::PlanResponse>(Method::kPlan, context,
+  return Stream<v1::PlanResponse>(Method::kPlan, context, /*has_request=*/true,
                                   [&] { return MakePlan(Shop(), *request); });
 }
 
 grpc::ServerWriteReactor<v1::SummarizeResponse>* WeightInitService::Summarize(
     grpc::CallbackServerContext* context, const v1::SummarizeRequest* request) {
-  return Stream<v1::SummarizeResponse>(Method::kSummarize, context,
+  return Stream<v1::SummarizeResponse>(Method::kSummarize, context, /*has_request=*/true,
                                        [&] { return MakeSummaries(Shop(), *request); });
 }
 

@@ -70,10 +70,11 @@ class WeightInitService final : public WeightInitServiceBase {
   ServerState State() const;
 
  private:
-  // `make` makes the producer, of a call that is let in.
+  // `has_request`: whether the call's request came. `make` makes the producer, of a call that is
+  // let in.
   template <typename Message, typename Make>
   grpc::ServerWriteReactor<Message>* Stream(Method method, grpc::CallbackServerContext* context,
-                                            Make make);
+                                            bool has_request, Make make);
 
   Workshop Shop();
 

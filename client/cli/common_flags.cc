@@ -12,8 +12,8 @@ namespace weightinit::client {
 void AddServerFlags(CLI::App& app, CommonFlags& flags) {
   const char* group = "Server";
   app.add_option("--server", flags.remote.target,
-                 "ask this server: host:port, dns:///name:port, unix:/path, or replicas as in "
-                 "ipv4:1.2.3.4:50051,1.2.3.5:50051 [default: in this process]")
+                 "ask this server: host:port or unix:/path; or several in turn: dns:///name:port "
+                 "(its addresses) or 10.0.0.1:50051,10.0.0.2:50051 [default: in this process]")
       ->type_name("TARGET")
       ->envname("WEIGHTINIT_SERVER")
       ->check(NonEmpty())
@@ -29,8 +29,8 @@ void AddServerFlags(CLI::App& app, CommonFlags& flags) {
       ->type_name("N")
       ->group(group);
   AddNumber<double>(app, "--retry-for", flags.retry_for_seconds,
-                    "when a connection breaks, go on where it was if the server or a replica is "
-                    "back within this [default: 60]; 0: give up at once",
+                    "wait for a busy server, and when a connection breaks go on where it was if "
+                    "the server or another is back within this [default: 60]; 0: give up at once",
                     0, 1e9)
       ->type_name("SECONDS")
       ->group(group);

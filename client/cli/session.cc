@@ -12,21 +12,11 @@
 #include "client/cli/message_json.h"
 #include "client/local_backend.h"
 #include "client/printable.h"
+#include "client/target.h"
 #include "weightinit/status.h"
 
 namespace weightinit::client {
 namespace {
-
-// gRPC takes anything for a name to look up, and looks for it as long as it is let.
-bool IsServerAddress(std::string_view target) {
-  for (const std::string_view scheme : {"unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:"}) {
-    if (target.starts_with(scheme)) return target.size() > scheme.size();
-  }
-  const std::size_t colon = target.rfind(':');
-  return colon != std::string_view::npos && colon > 0 &&
-         target.find('/') == std::string_view::npos &&
-         ParseNumber("", target.substr(colon + 1), 1, 65535).ok();
-}
 
 std::string Seconds(double seconds) {
   char text[32];
@@ -42,10 +32,9 @@ Session::Session(std::stop_token stop)
 absl::Status Session::CheckFlags() const {
   const RemoteOptions& remote = flags_.remote;
   if (!remote.target.empty()) {
-    return IsServerAddress(remote.target)
-               ? absl::OkStatus()
-               : UsageError("--server: '" + remote.target +
-                            "' is not HOST:PORT, dns:///NAME:PORT or unix:/PATH");
+    const absl::StatusOr<Target> target = ParseTarget(remote.target);
+    return target.ok() ? absl::OkStatus()
+                       : UsageError("--server: " + std::string(target.status().message()));
   }
   const bool tls = remote.tls || !remote.ca_file.empty() || !remote.cert_file.empty() ||
                    !remote.key_file.empty() || !remote.server_name.empty();

@@ -94,6 +94,7 @@ class Engine::Impl {
 
   ThreadPool& pool() { return pool_; }
   ThreadPool& here() { return here_; }
+  CacheStats cache_stats() { return cache_.stats(); }
 
  private:
   ThreadPool pool_;
@@ -115,6 +116,8 @@ absl::Status Engine::FillHere(const ModelPlan& plan, const BoundSelection& selec
 }
 
 int Engine::threads() const { return impl_->pool().threads(); }
+
+CacheStats Engine::cache_stats() const { return impl_->cache_stats(); }
 
 std::string_view SimdTarget() { return kernels::BestKernels().target; }
 

@@ -11,18 +11,27 @@ absl::StatusOr<std::shared_ptr<const void>> SingleFlightCache::GetUntyped(
   constexpr std::chrono::milliseconds kPoll(50);
   std::unique_lock lock(mutex_);
   while (true) {
-    if (auto found = FindLocked(key); found != nullptr) return found;
+    if (auto found = FindLocked(key); found != nullptr) {
+      ++hits_;
+      return found;
+    }
     if (in_flight_.insert(key).second) break;
     changed_.wait_for(lock, kPoll);
     if (cancelled && cancelled())
       return absl::CancelledError("cancelled while another request makes the same matrix");
   }
+  ++misses_;
   lock.unlock();
   const Landing landing{*this, key};
   absl::StatusOr<Made> made = make();
   if (!made.ok()) return made.status();
   Keep(key, *made);
   return std::move(made->value);
+}
+
+CacheStats SingleFlightCache::stats() {
+  const std::lock_guard lock(mutex_);
+  return {.bytes = bytes_ + larger_.made.bytes, .hits = hits_, .misses = misses_};
 }
 
 SingleFlightCache::Landing::~Landing() {

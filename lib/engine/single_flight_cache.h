@@ -15,6 +15,7 @@
 #include <unordered_set>
 
 #include "absl/status/statusor.h"
+#include "weightinit/engine.h"
 
 namespace weightinit {
 
@@ -51,6 +52,9 @@ class SingleFlightCache {
   // Keeps a value that was made elsewhere, unless the key has one.
   void Put(const std::string& key, const Made& made) { Keep(key, made); }
 
+  // Of calls of Get: who waited for another caller's value has hit.
+  CacheStats stats();
+
  private:
   struct Entry {
     std::string key;
@@ -76,6 +80,7 @@ class SingleFlightCache {
   std::unordered_map<std::string, std::list<Entry>::iterator> index_;
   std::int64_t bytes_ = 0;  // of entries_
   Entry larger_;            // than max_bytes_
+  std::uint64_t hits_ = 0, misses_ = 0;
 };
 
 }  // namespace weightinit

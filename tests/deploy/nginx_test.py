@@ -4,9 +4,7 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import ssl
-import struct
 import subprocess
 import sys
 
@@ -14,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import harness  # noqa: E402
 import wire  # noqa: E402
+from raw_http2 import RawClient  # noqa: E402
 from harness import MIB, SOURCE_DIR, cli, read, wait_until  # noqa: E402
 from wire import grpc  # noqa: E402
 
@@ -48,71 +47,10 @@ def enter_namespaces():
     )
 
 
-class RawClient:
-    """HTTP/2 frame by frame, from an address of one's own: what no well-behaved client sends."""
-
-    HEADERS, RST, SETTINGS, GOAWAY, CONTINUATION = 1, 3, 4, 7, 9
-
-    def __init__(self, source):
-        context = ssl.create_default_context(cafile="/etc/nginx/tls/tls.crt")
-        context.set_alpn_protocols(["h2"])
-        raw = socket.create_connection(("127.0.0.1", 443), timeout=harness.PATIENCE, source_address=(source, 0))
-        self.socket = context.wrap_socket(raw, server_hostname="weights.test")
-        self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.frame(self.SETTINGS, 0, 0, b""))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    @staticmethod
-    def frame(kind, flags, stream, payload):
-        return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
-
-    @staticmethod
-    def header_block(method):
-        fields = {
-            ":method": "POST",
-            ":scheme": "https",
-            ":path": method,
-            ":authority": "weights.test",
-            "content-type": "application/grpc",
-            "te": "trailers",
-        }
-        literal = lambda text: bytes([len(text)]) + text.encode()  # noqa: E731
-        return b"".join(b"\0" + literal(name) + literal(value) for name, value in fields.items())
-
-    def call(self, stream, method, message):
-        body = b"\0" + struct.pack(">I", len(message)) + message
-        return self.frame(self.HEADERS, 4, stream, self.header_block(method)) + self.frame(0, 1, stream, body)
-
-    def frames(self):
-        """Until the other side closes."""
-        data = b""
-        while True:
-            while len(data) >= 9:
-                length = int.from_bytes(data[:3], "big")
-                if len(data) < 9 + length:
-                    break
-                yield data[3], int.from_bytes(data[5:9], "big"), data[9 : 9 + length]
-                data = data[9 + length :]
-            try:
-                more = self.socket.recv(65536)
-            except (ConnectionError, ssl.SSLError):
-                return
-            if not more:
-                return
-            data += more
-
-    def send_until_refused(self, parts):
-        """Whether the other side closed the connection before it had all parts."""
-        try:
-            for part in parts:
-                self.socket.sendall(part)
-        except (ConnectionError, ssl.SSLError):
-            return True
-        return any(kind == self.GOAWAY for kind, _, _ in self.frames())
+def raw_client():
+    """Who does not behave, from an address of one's own."""
+    context = ssl.create_default_context(cafile="/etc/nginx/tls/tls.crt")
+    return RawClient(FRONT, source="127.0.0.9", context=context, server_name="weights.test")
 
 
 class NginxTest(harness.TestCase):
@@ -136,8 +74,8 @@ class NginxTest(harness.TestCase):
         self.assertTrue(nginx.is_running(), nginx.text)
         return nginx
 
-    def client(self, *arguments, **options):
-        flags = ("--server", FRONT, "--tls-ca", "/etc/nginx/tls/tls.crt", "--tls-server-name", "weights.test")
+    def client(self, *arguments, server=FRONT, **options):
+        flags = ("--server", server, "--tls-ca", "/etc/nginx/tls/tls.crt", "--tls-server-name", "weights.test")
         return cli(*arguments, *flags, **options)
 
     def channel(self):
@@ -164,6 +102,11 @@ class NginxTest(harness.TestCase):
         self.client("model", "resnet50", "-o", self.path("there.safetensors"), "--quiet", "--connections", "4")
         self.assertSameBytes(read(self.path("here.safetensors")), read(self.path("there.safetensors")))
 
+    def test_who_checks_the_health_of_connections_is_served(self):
+        self.front()
+        self.assertIn("serving", self.client("status", server="dns:///localhost:443").text)
+        self.assertEqual(self.failure("/grpc.health.v1.Health/Watch"), grpc.StatusCode.UNIMPLEMENTED)
+
     def test_of_two_servers_one_is_gone(self):
         self.front()
         self.servers[0].signal(signal.SIGKILL)
@@ -188,7 +131,7 @@ class NginxTest(harness.TestCase):
     def test_an_address_that_asks_too_often_is_told_when_to_come_back(self):
         self.front(("rate=100r/s", "rate=30r/m"), ("burst=200 delay=100", "burst=2 nodelay"))
         method = f"/{wire.SERVICE}/GetCapabilities"
-        with RawClient("127.0.0.9") as greedy:
+        with raw_client() as greedy:
             greedy.socket.sendall(b"".join(greedy.call(stream, method, b"") for stream in range(1, 20, 2)))
             answers = {}
             for kind, stream, payload in greedy.frames():
@@ -204,7 +147,7 @@ class NginxTest(harness.TestCase):
     def test_a_reader_that_takes_nothing_is_cut_off(self):
         self.front(("send_timeout 60s", "send_timeout 1s"))
         endless = wire.service_pb2.InitializeTensorRequest(tensor=wire.spec("w", [1 << 20, 1 << 16], wire.normal()))
-        with RawClient("127.0.0.9") as stuck:
+        with raw_client() as stuck:
             message = endless.SerializeToString()
             stuck.socket.sendall(stuck.call(1, f"/{wire.SERVICE}/InitializeTensor", message))
             # 64 KiB come, the window that HTTP/2 starts with, and then the end of the call.
@@ -218,16 +161,8 @@ class NginxTest(harness.TestCase):
 
     def test_floods_end_with_the_connection(self):
         self.front()
-        check = RawClient.header_block("/grpc.health.v1.Health/Check")
-        cancel = struct.pack(">I", 8)
-        resets = (
-            RawClient.frame(RawClient.HEADERS, 4, stream, check) + RawClient.frame(RawClient.RST, 0, stream, cancel)
-            for stream in range(1, 40000, 2)
-        )
-        endless = [RawClient.frame(RawClient.HEADERS, 0, 1, check)]
-        endless += [RawClient.frame(RawClient.CONTINUATION, 0, 1, b"\0\x01x\x7e" + bytes(126))] * 20000
-        for parts in (resets, endless):
-            with RawClient("127.0.0.9") as attacker:
+        for parts in (RawClient.resets(20000), RawClient.endless_headers(20000)):
+            with raw_client() as attacker:
                 self.assertTrue(attacker.send_until_refused(parts))
         self.assert_others_are_served()
         for server in self.servers:

@@ -1,8 +1,8 @@
 """Faults as they happen: replicas that die, links that are slow or cut, a server that hangs, a disk that is full, a clock that
-jumps. Whatever happens, a file is whole and right, or not there.
+jumps, certificates that change. Whatever happens, a file is whole and right, or not there.
 
-FAULTS_SECONDS: how long replicas are killed (default 6; `make faults`: 60). From 30 on, partitions last longer than keepalive
-waits.
+FAULTS_SECONDS: how long replicas are killed and certificates change (default 6; `make faults`: 60). From 30 on, partitions last
+longer than keepalive waits.
 """
 
 import ctypes
@@ -10,7 +10,10 @@ import filecmp
 import glob
 import os
 import random
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -94,6 +97,72 @@ class ServerBehind(harness.Process):
         self.wait_for_line(r" serving ")
 
 
+class Authorities:
+    """Two that sign, for servers and clients by turns."""
+
+    def __init__(self, directory):
+        self._directory = directory
+        self._curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+        self.certificates = []
+        for name in "ab":
+            cert, key = self._paths(name)
+            self._openssl("req", "-x509", *self._curve, "-keyout", key, "-out", cert, "-subj", f"/CN={name}", "-days", "2")
+            self.certificates.append(harness.read(cert))
+
+    def _paths(self, name):
+        return [os.path.join(self._directory, f"{name}.{end}") for end in ("pem", "key")]
+
+    def _openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=harness.PATIENCE)
+
+    def pair(self, name, authority):
+        """Paths of a certificate for localhost, and of its key."""
+        (cert, key), (ca_cert, ca_key) = self._paths(name), self._paths("ab"[authority])
+        self._openssl("req", *self._curve, "-keyout", key, "-out", key + ".csr", "-subj", f"/CN={name}")
+        with open(key + ".ext", "w", encoding="ascii") as names:
+            names.write("subjectAltName=DNS:localhost")
+        signed = ("-CA", ca_cert, "-CAkey", ca_key, "-CAcreateserial", "-out", cert, "-days", "1", "-extfile", names.name)
+        self._openssl("x509", "-req", "-in", key + ".csr", *signed)
+        return cert, key
+
+
+class Files:
+    """A secret's files, exchanged one after the other."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        os.mkdir(directory)
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def install(self, files):
+        for name, text in files.items():
+            with open(self.path(name) + ".new", "wb") as file:
+                file.write(text)
+            os.replace(self.path(name) + ".new", self.path(name))
+
+
+class KubernetesVolume(Files):
+    """A secret as a kubelet mounts it: names lead over ..data to a directory, and ..data changes in one step."""
+
+    generation = 0
+
+    def install(self, files):
+        self.generation += 1
+        directory = self.path(f"..{self.generation}")
+        os.mkdir(directory)
+        for name, text in files.items():
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(text)
+        os.symlink(f"..{self.generation}", self.path("..data_tmp"))
+        os.replace(self.path("..data_tmp"), self.path("..data"))
+        for name in files:
+            if not os.path.islink(self.path(name)):
+                os.symlink(f"..data/{name}", self.path(name))
+        shutil.rmtree(self.path(f"..{self.generation - 1}"), ignore_errors=True)
+
+
 class FaultsTest(harness.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -154,6 +223,103 @@ class FaultsTest(harness.TestCase):
         self.assertEqual(failures, [])
         self.assertGreaterEqual(killed, SECONDS // 2)
         print(f"{sum(fetched)} models of 32 MB by {len(fetched)} clients, {killed} servers killed", file=sys.stderr)
+
+    def test_a_name_of_several_addresses(self):
+        servers = [self.server("--drain-delay=300s", "--log-calls", listen=(f"127.0.0.{i}:50051",)) for i in (2, 3, 4)]
+        hosts = self.write("hosts", "127.0.0.1 localhost\n" + "".join(f"127.0.0.{i} weights.test\n" for i in (2, 3, 4)))
+        command(f"mount --bind {hosts} /etc/hosts")
+        self.addCleanup(command, "umount /etc/hosts")
+        servers[0].signal(signal.SIGTERM)
+        servers[0].wait_for_line("health is NOT_SERVING")
+        servers[1].kill()
+        for _ in range(4):
+            self.assertFinishes(self.begin("dns:///weights.test:50051", "--connections", "3"))
+            os.unlink(self.target)
+        self.assertNotIn("call ended", servers[0].text)
+        self.assertIn("call ended", servers[2].text)
+
+    def test_certificates_that_change_under_load(self):
+        self.authorities = Authorities(self.directory)
+        self.ours = [self.authorities.pair(f"client-{name}", i) for i, name in enumerate("ab")]
+        self.trusted = self.path("trusted.pem")
+        with open(self.trusted, "wb") as file:
+            file.write(b"".join(self.authorities.certificates))
+        for make in (Files, KubernetesVolume):
+            with self.subTest(make.__name__):
+                self.exchange_certificates(make(self.path(make.__name__)), SECONDS / 2)
+
+    def exchange_certificates(self, secret, seconds):
+        """Every certificate is exchanged, the authority too, while clients fetch models over connections of their own."""
+
+        def install(pair, authorities):
+            names = dict(zip(("tls.crt", "tls.key"), map(harness.read, pair)))
+            secret.install({**names, "ca.crt": b"".join(self.authorities.certificates[i] for i in authorities)})
+
+        def said(text):
+            return sum(text in line for line in server.lines)
+
+        pair = self.authorities.pair("server-0", 0)
+        install(pair, [0])
+        flags = [f"--tls-{flag}={secret.path(name)}" for flag, name in (("cert", "tls.crt"), ("key", "tls.key"), ("client-ca", "ca.crt"))]
+        server = self.server(*flags)
+
+        def peer(ours):
+            """Whose certificate a new connection meets; None: it is refused."""
+            context = ssl.create_default_context(cafile=self.trusted)
+            context.set_alpn_protocols(["h2"])
+            context.load_cert_chain(*ours)
+            try:
+                with socket.create_connection(server.address.split(":"), timeout=harness.PATIENCE) as raw:
+                    with context.wrap_socket(raw, server_hostname="localhost") as connection:
+                        if not connection.recv(1):  # the end, or HTTP/2's first frame
+                            return None
+                        return dict(field[0] for field in connection.getpeercert()["subject"])["commonName"]
+            except (ssl.SSLError, ConnectionError):
+                return None
+
+        current, fetched, failures, done = 0, [0] * 3, [], threading.Event()
+
+        def fetch(number):
+            path = self.path(f"{number}.safetensors")
+            while not done.is_set() and not failures:
+                tls = ("--tls-ca", self.trusted, "--tls-server-name", "localhost")
+                ours = ("--tls-cert", self.ours[current][0], "--tls-key", self.ours[current][1])
+                result = cli("model", self.recipe, "-o", path, "--server", server.address, *tls, *ours, timeout=300, expect=None)
+                if result.code != 0 or "trying again" in result.err or not filecmp.cmp(path, self.expected, shallow=False):
+                    failures.append(str(result))
+                    return
+                fetched[number] += 1
+                os.unlink(path)
+
+        def wait_for_fetches(count):
+            aim = [number + count for number in fetched]
+            wait_until(lambda: failures or all(number >= least for number, least in zip(fetched, aim)), "clients go on", every=0.05)
+
+        clients = [threading.Thread(target=fetch, args=(number,)) for number in range(len(fetched))]
+        for client in clients:
+            client.start()
+        self.addCleanup(done.set)
+        end, rounds = time.monotonic() + seconds, 0
+        while rounds == 0 or (time.monotonic() < end and not failures):
+            former, rounds = f"server-{rounds}", rounds + 1
+            old_key, pair = pair[1], self.authorities.pair(f"server-{rounds}", 1 - current)
+            install((pair[0], old_key), [0, 1])
+            wait_until(lambda: said("the former certificate stays") == rounds, "a key that does not fit is refused")
+            wait_for_fetches(2)
+            self.assertEqual(peer(self.ours[current]), former)
+            install(pair, [0, 1])
+            wait_until(lambda: peer(self.ours[current]) == f"server-{rounds}", "the new certificate is served", every=0.1)
+            current = 1 - current
+            wait_for_fetches(2)  # those that began with the former certificate are through
+            install(pair, [current])
+            wait_until(lambda: peer(self.ours[1 - current]) is None, "the former authority counts no more", every=0.1)
+            self.assertEqual(peer(self.ours[current]), f"server-{rounds}")
+        done.set()
+        for client in clients:
+            client.join()
+        self.assertEqual(failures, [])
+        self.assertGreaterEqual(said("new certificate"), 2 * rounds)
+        print(f"{sum(fetched)} models of 32 MB by {len(clients)} clients, {rounds} new certificates and authorities", file=sys.stderr)
 
     def test_a_slow_link(self):
         link = Link(self)

@@ -47,6 +47,13 @@ class Gate:
         """Lets everything through from now on."""
         self.hold(None)
 
+    def cut(self):
+        """Ends the connections that there are: what is held never comes. Others get everything."""
+        for end in self._sockets:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self.open()
+
     def close(self):
         self.open()
         for end in (self._listener, *self._sockets):

@@ -8,7 +8,7 @@ import urllib.request
 
 import harness
 import wire
-from harness import wait_until
+from harness import cli, wait_until
 from wire import grpc
 
 
@@ -53,6 +53,14 @@ class ObservedTest(harness.TestCase):
 
 
 class MetricsTest(ObservedTest):
+    def test_a_matrix_is_made_once_and_found_by_other_chunks(self):
+        server = self.observed("--chunk-bytes=64KiB")
+        self.assertEqual(self.value("weightinit_cache_hits_total"), 0)
+        cli("tensor", "--shape", "256,256", "--init", "orthogonal", "--server", server.address, "-o", self.path("q.npy"))
+        self.assertEqual(self.value("weightinit_cache_misses_total"), 1)
+        self.assertGreaterEqual(self.value("weightinit_cache_hits_total"), 3)
+        self.assertGreaterEqual(self.value("weightinit_cache_bytes"), 256 * 256 * 4)
+
     def test_calls_values_and_limits_are_counted(self):
         server = self.observed("--max-response-bytes=1MiB")
         with wire.channel(server.address) as channel:

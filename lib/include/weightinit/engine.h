@@ -38,6 +38,13 @@ struct EngineOptions {
   std::int64_t cache_bytes = std::int64_t{1} << 30;
 };
 
+// Of what EngineOptions::cache_bytes bounds: what is kept now, and what was asked for since the
+// engine began and was there, or had to be made. Drawing a matrix in parts asks for each.
+struct CacheStats {
+  std::int64_t bytes = 0;
+  std::uint64_t hits = 0, misses = 0;
+};
+
 class WEIGHTINIT_EXPORT Engine {
  public:
   explicit Engine(const EngineOptions& options = {});
@@ -57,6 +64,7 @@ class WEIGHTINIT_EXPORT Engine {
                         const std::function<bool()>& cancelled = {}) const;
 
   int threads() const;
+  CacheStats cache_stats() const;
 
  private:
   class Impl;

@@ -78,7 +78,7 @@ TEST(TransferPlanTest, WhatNoServerSendsIsNotCutWithoutEnd) {
     ExpectEverythingOnceInOrder(selections, batches);
     EXPECT_LE(batches.size(), 150'000u);
   }
-  EXPECT_EQ(AutomaticConnections(selections, 64), 4);
+  EXPECT_EQ(AutomaticConnections(selections, 64, false), 4);
 }
 
 TEST(TransferPlanTest, ALargeTensorComesOverAllConnectionsAtOnce) {
@@ -143,16 +143,19 @@ TEST(TransferPlanTest, CutsFallBetweenWholeMessages) {
 }
 
 TEST(TransferPlanTest, ConnectionsFollowSizeAndProcessors) {
-  const auto connections = [](std::int64_t mib, int processors) {
-    return AutomaticConnections(std::vector{Elements(mib * kMiB, DType::kUInt8)}, processors);
+  const auto connections = [](std::int64_t mib, int processors, bool several = false) {
+    return AutomaticConnections(std::vector{Elements(mib * kMiB, DType::kUInt8)}, processors,
+                                several);
   };
   EXPECT_EQ(connections(0, 8), 1);
   EXPECT_EQ(connections(127, 8), 1);
   EXPECT_EQ(connections(128, 8), 2);
   EXPECT_EQ(connections(10'000, 8), 4);
   EXPECT_EQ(connections(10'000, 2), 2);
+  EXPECT_EQ(connections(10'000, 2, /*several=*/true), 4);
+  EXPECT_EQ(connections(127, 2, /*several=*/true), 1);
   EXPECT_EQ(connections(10'000, 0), 1);  // where the number of processors is not known
-  EXPECT_EQ(AutomaticConnections({}, 8), 1);
+  EXPECT_EQ(AutomaticConnections({}, 8, false), 1);
 }
 
 }  // namespace

@@ -220,6 +220,10 @@ TEST(SingleFlightCacheTest, KeepsTheMostRecentlyUsedWithinItsBytes) {
   EXPECT_STREQ(get("d", 100), "made");
   EXPECT_STREQ(get("d", 100), "kept");
   EXPECT_STREQ(get("a", 40), "made");
+  const CacheStats stats = cache.stats();
+  EXPECT_EQ(stats.hits, 6u);
+  EXPECT_EQ(stats.misses, 9u);
+  EXPECT_EQ(stats.bytes, 40 + 101) << "a, and the last of the larger ones";
 }
 
 TEST(SingleFlightCacheTest, AValueInUseOutlivesItsPlace) {
