@@ -69,11 +69,13 @@ def local(stack, programs):
     for name in ("uniform", "normal"):
         tensor = stack.enter_context(weightinit.open(recipe_of(name, size), threads=threads))["weight"]
         ours, theirs = f"{name}, 64 MiB into an array", f"{name}, 64 MiB, Engine::Fill"
+        fresh = f"{name}, 64 MiB, tensor[...]"
         cases += [
             Case(ours, timed(lambda tensor=tensor: tensor.into(array)), size),
+            Case(fresh, timed(lambda tensor=tensor: tensor[...]), size),
             peer.case(theirs, f"fill {name} FLOAT32 {size // 4} {threads}", size),
         ]
-        figures.append(Ratio(f"{ours} / Engine::Fill", ours, theirs, 0.95))
+        figures += [Ratio(f"{ours} / Engine::Fill", ours, theirs, 0.95), Ratio(f"{fresh}, new memory / Engine::Fill", fresh, theirs)]
     return cases, figures
 
 
