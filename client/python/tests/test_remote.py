@@ -248,6 +248,28 @@ def test_a_restarted_server_is_sent_the_recipe_again(tmp_path):
                 process.stop()
 
 
+def test_of_several_servers_one_that_is_about_to_stop_is_passed_over():
+    def calls(process):
+        return process.text.count("call ended")
+
+    flags = ("--log-calls", "--drain-delay=300s")
+    with harness.Server(*flags) as stopping, harness.Server(*flags) as other:
+        target = f"ipv4:{stopping.address},{other.address}"
+
+        def read():
+            with weightinit.open(SMALL, target) as weights:
+                for row in range(6):
+                    assert bits(weights["w"][row]) == bits(weightinit.open(SMALL)["w"][row])
+
+        read()
+        harness.wait_until(lambda: calls(stopping) and calls(other), "both are asked")
+        stopping.signal(signal.SIGTERM)
+        stopping.wait_for_line("stopping|draining|signal")
+        before = calls(stopping)
+        read()
+        assert calls(stopping) == before
+
+
 def test_several_streams_at_once(server):
     tensors = [{"name": f"t{i}", "shape": [300, 1000 + i], "init": "normal"} for i in range(40)]
     recipe = weightinit.Recipe.from_dict({"tensors": tensors})

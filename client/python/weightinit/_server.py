@@ -27,7 +27,12 @@ _CHANNEL_OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 2000),
     # Messages are received by the thread that waits for them, without a second one in between.
     (ChannelOptions.SingleThreadedUnaryStream, 1),
+    # Of several addresses all are used, and the others when one is gone.
+    ("grpc.lb_policy_name", "round_robin"),
 ]
+# Of several, one that says NOT_SERVING is passed over. A single host:port answers for itself, and may be a proxy for others.
+_SEVERAL = ("dns:", "ipv4:", "ipv6:")
+_HEALTH_CHECKED = ("grpc.service_config", '{"healthCheckConfig": {"serviceName": "weightinit.v1.WeightInitService"}}')
 # gRPC allocates each message three times over. glibc keeps memory of blocks as large as the largest that was ever freed, up to
 # 32 MiB, and gives larger ones back to the system, which clears every page of the next one.
 _KEPT_BYTES = 16 << 20
@@ -72,9 +77,10 @@ class Server:
             return self._channels[number]
 
     def _connect(self) -> grpc.Channel:
+        options = [*_CHANNEL_OPTIONS, *([_HEALTH_CHECKED] if self.target.startswith(_SEVERAL) else [])]
         if self.options.credentials is None:
-            return grpc.insecure_channel(self.target, options=_CHANNEL_OPTIONS)
-        return grpc.secure_channel(self.target, self.options.credentials, options=_CHANNEL_OPTIONS)
+            return grpc.insecure_channel(self.target, options=options)
+        return grpc.secure_channel(self.target, self.options.credentials, options=options)
 
     def close(self) -> None:
         with self._lock:

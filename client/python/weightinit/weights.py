@@ -294,8 +294,8 @@ def open(  # noqa: A001: read as weightinit.open
         recipe: a :class:`Recipe`, or what :meth:`Recipe.load` takes. It is resolved here, so that whatever is wrong with it
             is said by this call, in the same words for every source.
         source: ``"local"``: drawn by this process; the address of a server, as gRPC writes it (``"host:port"``,
-            ``"dns:///host:port"``, ``"unix:/path"``): drawn there; or a path: read from what ``weightinit model``
-            wrote, a ``.safetensors`` file, a folder of shards, or its index (``….safetensors.index.json``).
+            ``"dns:///host:port"``, ``"ipv4:10.0.0.1:50051,10.0.0.2:50051"``, ``"unix:/path"``): drawn there, by all servers
+            in turn where there are several; or a path: read from what ``weightinit model`` wrote, a ``.safetensors`` file, a folder of shards, or its index (``….safetensors.index.json``).
         threads: local: threads that draw; 0: one for each processor.
         cache_bytes: local: what is kept of matrices (orthogonal, sparse) for further slices.
         check: server: compute the digest of what arrives and compare it with the server's. File: refuse one that does not say
