@@ -32,4 +32,5 @@ fuzz() {
 export -f fuzz
 export build seconds
 
+# shellcheck disable=SC2016  # the inner shell expands it
 printf '%s\n' "$@" | xargs --max-procs="$(nproc)" --max-args=1 bash -euo pipefail -c 'fuzz "$1"' fuzz
