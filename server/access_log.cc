@@ -76,8 +76,7 @@ void AccessLog::OnEnd(const EndedCall& call) {
   const auto short_of = [](std::string_view text) {
     return std::string(proto::Utf8Prefix(text, kMaxValueBytes));
   };
-  std::vector<LogField> fields = {{"method", Name(call.method)},
-                                  {"peer", Decoded(call.context.peer())}};
+  std::vector<LogField> fields = {{"method", Name(call.method)}, {"peer", Decoded(call.peer)}};
   if (!call.client.empty()) fields.emplace_back("client", short_of(call.client));
   if (const auto id = MetadataOf(call.context, "x-request-id"); !id.empty()) {
     fields.emplace_back("request_id", short_of(id));

@@ -35,13 +35,13 @@ absl::StatusOr<std::unique_ptr<AdminListener>> AdminListener::Start(const std::s
         ->Answer(connection, request->local_uri == nullptr ? "" : request->local_uri);
   };
   callbacks.log_message = [](const mg_connection*, const char*) { return 1; };  // whoever asks sees
-  // A scraper and a probe at one time; who sends nothing is cut off.
+  // Who sends nothing keeps a thread until it is cut off: probes and scrapers need others.
   const char* options[] = {"listening_ports",
                            address.c_str(),
                            "num_threads",
-                           "2",
+                           "16",
                            "request_timeout_ms",
-                           "5000",
+                           "2000",
                            "enable_keep_alive",
                            "no",
                            nullptr};

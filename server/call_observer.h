@@ -52,6 +52,7 @@ struct EndedCall {
   Duration queued;                             // until a thread took it up
   Duration time;                               // from the request to the last byte that gRPC took
   const grpc::CallbackServerContext& context;  // of the call
+  std::string_view peer;  // as gRPC writes addresses; a context forgets it when its call ends early
   std::string_view client = {};  // whose token or certificate it brought; empty: nobody's
 };
 

@@ -161,6 +161,12 @@ std::shared_ptr<grpc::ServerCredentials> Certificates::Credentials() const {
   return tls::TlsServerCredentials(options);
 }
 
+void Certificates::WarnIfExpired(const Logger& logger) const {
+  if (expiry() > std::time(nullptr)) return;
+  logger.Log(LogLevel::kWarn, "the certificate has expired: clients refuse it",
+             {{"file", files_.cert}, {"expiry", expiry()}});
+}
+
 void Certificates::Refresh(const Logger& logger) {
   const absl::StatusOr<Contents> contents = ReadFiles();
   absl::Status status = contents.status();
@@ -172,6 +178,7 @@ void Certificates::Refresh(const Logger& logger) {
   if (status.ok()) {
     last_problem_.clear();
     logger.Log(LogLevel::kInfo, "new certificate", {{"file", files_.cert}, {"expiry", expiry()}});
+    WarnIfExpired(logger);
   } else if (last_problem_ != status.message()) {
     last_problem_ = std::string(status.message());
     logger.Log(LogLevel::kWarn, "the former certificate stays", {{"reason", last_problem_}});

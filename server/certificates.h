@@ -43,6 +43,8 @@ class Certificates {
   // Reads the files again, and takes over what passes.
   void Refresh(const Logger& logger);
 
+  void WarnIfExpired(const Logger& logger) const;
+
   // When the certificate in use ends, in seconds since 1970.
   std::int64_t expiry() const { return expiry_.load(); }
 

@@ -3,8 +3,10 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <ctime>
 #include <stop_token>
 #include <thread>
@@ -18,6 +20,13 @@ sigset_t StopSignals() {
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   return signals;
+}
+
+// Signals are the process's, and so is this; gRPC's log carries no pointer of ours.
+enum class Stop : std::uint8_t { kNone, kAsked, kDeaf };
+std::atomic<Stop>& TheStop() {
+  static std::atomic<Stop> stop{Stop::kNone};
+  return stop;
 }
 
 [[noreturn]] void ExitAtOnce(const Server& server, const Logger& logger) {
@@ -48,8 +57,20 @@ bool WaitForStopSignal(std::chrono::milliseconds time) {
   }
 }
 
+void StopIfDeaf(std::string_view grpc_line) {
+  if (grpc_line.find("Failed accept4") == std::string_view::npos) return;
+  Stop none = Stop::kNone;  // a second signal would end the process at once
+  if (TheStop().compare_exchange_strong(none, Stop::kDeaf)) kill(getpid(), SIGTERM);
+}
+
 int ServeUntilSignalled(Server& server, const ServerOptions& options, const Logger& logger) {
   while (!WaitForStopSignal(std::chrono::hours(1))) {
+  }
+  Stop none = Stop::kNone;
+  const bool is_deaf = !TheStop().compare_exchange_strong(none, Stop::kAsked);
+  if (is_deaf) {
+    logger.Log(LogLevel::kError,
+               "a listener takes no connections any more: stopping, to be started again");
   }
   logger.Log(
       LogLevel::kInfo, "stopping: health is NOT_SERVING, still answering",
@@ -69,7 +90,7 @@ int ServeUntilSignalled(Server& server, const ServerOptions& options, const Logg
     server.Shutdown(options.shutdown_grace);
   }
   logger.Log(LogLevel::kInfo, "stopped");
-  return 0;
+  return is_deaf ? 1 : 0;
 }
 
 }  // namespace weightinit::server

@@ -66,14 +66,19 @@ bool IsPlain(std::string_view text) {
   return true;
 }
 
-// gRPC's callback carries no pointer of ours, so that this one cannot stand elsewhere.
-std::atomic<const Logger*>& GrpcTarget() {
-  static std::atomic<const Logger*> target{nullptr};
+// gRPC's callback carries no pointer of ours, so that these cannot stand elsewhere.
+struct GrpcTarget {
+  std::atomic<const Logger*> logger{nullptr};
+  std::atomic<void (*)(std::string_view)> watch{nullptr};
+};
+GrpcTarget& TheGrpcTarget() {
+  static GrpcTarget target;
   return target;
 }
 
 void ForwardGrpcLine(gpr_log_func_args* args) {
-  const Logger* logger = GrpcTarget().load();
+  if (const auto watch = TheGrpcTarget().watch.load(); watch != nullptr) watch(args->message);
+  const Logger* logger = TheGrpcTarget().logger.load();
   if (logger == nullptr) return;
   const LogLevel level = args->severity == GPR_LOG_SEVERITY_ERROR  ? LogLevel::kWarn
                          : args->severity == GPR_LOG_SEVERITY_INFO ? LogLevel::kInfo
@@ -162,8 +167,9 @@ std::string FormatLine(LogFormat format, std::string_view time, LogLevel level,
   return line;
 }
 
-void RouteGrpcLog(const Logger* logger) {
-  GrpcTarget().store(logger);
+void RouteGrpcLog(const Logger* logger, void (*watch)(std::string_view)) {
+  TheGrpcTarget().logger.store(logger);
+  TheGrpcTarget().watch.store(watch);
   gpr_set_log_function(&ForwardGrpcLine);
 }
 

@@ -69,8 +69,9 @@ inline std::string FormatLine(LogFormat format, std::string_view time, LogLevel 
 }
 
 // gRPC's own lines go to `logger` from now on, which must live as long as the process; nullptr
-// drops them. gRPC has one such target per process.
-void RouteGrpcLog(const Logger* logger);
+// drops them. `watch` sees each before, on whatever thread; nullptr: none. gRPC has one such target
+// per process.
+void RouteGrpcLog(const Logger* logger, void (*watch)(std::string_view) = nullptr);
 
 }  // namespace weightinit::server
 

@@ -45,7 +45,7 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "weightinit-server: %s\n", std::string(server.status().message()).c_str());
     return absl::IsInvalidArgument(server.status()) ? 2 : 1;
   }
-  RouteGrpcLog(&logger);
+  RouteGrpcLog(&logger, &StopIfDeaf);
   std::string addresses;
   for (const std::string& address : (*server)->addresses()) {
     addresses += (addresses.empty() ? "" : ",") + address;

@@ -167,6 +167,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
 
   std::unique_ptr<Server> server(new Server(options, logger));
   if (absl::Status status = server->ReadFiles(options); !status.ok()) return status;
+  if (server->certificates_ != nullptr) server->certificates_->WarnIfExpired(logger);
   server->StartService(options);
   grpc::ServerBuilder builder;
   Configure(options, builder);

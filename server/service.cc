@@ -64,7 +64,7 @@ grpc::ServerWriteReactor<Message>* WeightInitService::Stream(Method method,
                                                              bool has_request, Make make) {
   observers_.OnBegin(method);
   const auto refuse = [&](const absl::Status& status) {
-    observers_.OnEnd({method, status, {}, {}, {}, *context});
+    observers_.OnEnd({method, status, {}, {}, {}, *context, context->peer()});
     return new RefusingReactor<Message>(status);
   };
   absl::StatusOr<Gatekeeper::Pass> pass = CatchAll([&] { return gatekeeper_.Admit(*context); });
@@ -155,7 +155,8 @@ grpc::ServerUnaryReactor* WeightInitService::GetCapabilities(
                     {},
                     {},
                     std::chrono::steady_clock::now() - begin,
-                    *context});
+                    *context,
+                    context->peer()});
   reactor->Finish(proto::ToGrpcStatus(status));
   return reactor;
 }

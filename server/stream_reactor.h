@@ -10,10 +10,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
 #include "proto/convert_status.h"
 #include "server/call_observer.h"
@@ -84,6 +86,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
         pass_(std::move(pass)),
         method_(method),
         context_(context),
+        peer_(context.peer()),
         observer_(observer),
         watched_(watch.Watch(context, progress_)),
         producer_(std::move(producer)) {}
@@ -119,7 +122,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
     if (end_.ok() && cancelled_.load()) end_ = Gone();
     if (producer_ != nullptr) EndProducer();
     observer_.OnEnd(
-        {method_, end_, facts_, queued_, Clock::now() - begin_, context_, pass_.name()});
+        {method_, end_, facts_, queued_, Clock::now() - begin_, context_, peer_, pass_.name()});
     delete this;
   }
 
@@ -245,6 +248,7 @@ class StreamReactor final : public grpc::ServerWriteReactor<Message> {
   const Gatekeeper::Pass pass_;
   const Method method_;
   const grpc::CallbackServerContext& context_;
+  const std::string peer_;
   CallObserver& observer_;
   StreamProgress progress_;
   IdleWatch::Watched watched_;

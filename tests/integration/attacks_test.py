@@ -107,6 +107,7 @@ class AttackTest(harness.TestCase):
                 next(stream)
             said = "took nothing for --stream-idle-timeout"
             wait_until(lambda: sum(said in line for line in server.lines) >= count - 1, "stuck readers are cut off", every=0.2)
+            self.assertFalse([line for line in server.lines if said in line and "ipv4:127.0.0.1:" not in line], "cut off, and nobody knows who")
             self.assertServesOthers(server)
             self.assertEqual(wire.failure(lambda: stuck[0]).code, grpc.StatusCode.CANCELLED)
             # One that reads, however slowly, is none of them.
@@ -207,6 +208,21 @@ class IdleConnectionTest(harness.TestCase):
                 each.close()
             self.limited.wait_for_line("file descriptors are left again, health is SERVING")
             self.assertEqual(wire.check_health(channel), wire.SERVING)
+
+
+class NoFilesTest(harness.TestCase):
+    def test_a_server_that_has_gone_deaf_ends_itself(self):
+        """So that whoever runs it starts it again: gRPC gives its listener up when a connection finds no file descriptor."""
+        limit, listen = 100, ("--listen", "127.0.0.1:0", "--drain-delay", "0s")
+        with harness.Process(["/bin/sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", harness.SERVER, *listen]) as server:
+            host, port = server.wait_for_line(" serving ").split(" on ")[1].split()[0].rsplit(":", 1)
+            for _ in range(2 * limit):
+                try:
+                    self.addCleanup(socket.create_connection((host, int(port)), timeout=harness.PATIENCE).close)
+                except OSError:  # it has stopped already
+                    break
+            server.wait_for_line("takes no connections any more")
+            self.assertEqual(server.wait(), 1)
 
 
 def setUpModule():

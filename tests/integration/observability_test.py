@@ -2,7 +2,9 @@
 
 import json
 import re
+import select
 import signal
+import socket
 import urllib.error
 import urllib.request
 
@@ -109,6 +111,16 @@ class MetricsTest(ObservedTest):
         wait_until(lambda: self.get("/readyz")[0] == 503, "not ready")
         self.assertEqual(self.get("/healthz")[0], 200)
         self.assertEqual(self.value("weightinit_serving"), 0)
+
+    def test_who_connects_and_says_nothing_does_not_stand_in_a_probes_way(self):
+        self.observed()
+        host, port = self.admin.split(":")
+        silent = [socket.create_connection((host, int(port)), timeout=harness.PATIENCE) for _ in range(12)]
+        for connection in silent:
+            self.addCleanup(connection.close)
+        self.assertEqual(self.get("/healthz")[0], 200)
+        ended, _, _ = select.select(silent, [], [], 0)
+        self.assertLess(len(ended), len(silent), "answered only once they were gone")
 
     def test_a_taken_port_is_one_clear_line_and_exit_1(self):
         self.observed()

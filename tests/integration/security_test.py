@@ -31,7 +31,7 @@ class SecuredTest(harness.TestCase):
         cls.openssl("req", "-x509", *curve, "-keyout", paths[1], "-out", paths[0], "-subj", f"/CN={name}", "-days", "2")
         return paths
 
-    def pair(self, name, subject, ca=None, serial=None):
+    def pair(self, name, subject, ca=None, serial=None, days=1):
         """Certificate and key in files, for localhost."""
         cert, key, request = (self.path(f"{name}.{end}") for end in ("pem", "key", "csr"))
         ca_cert, ca_key = ca or self.ca
@@ -39,7 +39,7 @@ class SecuredTest(harness.TestCase):
         self.openssl("req", *curve, "-keyout", key, "-out", request, "-subj", f"/CN={subject}")
         names = self.write(f"{name}.ext", f"subjectAltName=DNS:localhost,DNS:{subject}\n")
         more = ("-set_serial", str(serial)) if serial else ("-CAcreateserial",)
-        self.openssl("x509", "-req", "-in", request, "-CA", ca_cert, "-CAkey", ca_key, *more, "-out", cert, "-days", "1", "-extfile", names)
+        self.openssl("x509", "-req", "-in", request, "-CA", ca_cert, "-CAkey", ca_key, *more, "-out", cert, "-days", str(days), "-extfile", names)
         return cert, key
 
     def secure(self, server, cert=None, key=None, ca=None):
@@ -78,6 +78,11 @@ class TlsTest(SecuredTest):
         # Who may call may still not ask what there is.
         reflection = self.secure(server, *ours).stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
         self.assertEqual(wire.failure(lambda: reflection(iter([b""]), timeout=10)).code, grpc.StatusCode.UNIMPLEMENTED)
+
+    def test_an_expired_certificate_is_told_when_it_is_read(self):
+        cert, key = self.pair("expired", "expired", days=0)
+        server = self.server(f"--tls-cert={cert}", f"--tls-key={key}")
+        server.wait_for_line(f"the certificate has expired.*{cert}")
 
     def test_a_new_pair_is_taken_without_a_restart_and_a_wrong_one_is_not(self):
         first, second, other = (self.pair(name, name) for name in ("first", "second", "other"))
