@@ -368,6 +368,13 @@ std::vector<std::string> UnknownEnvironment(const CLI::App& app) {
   return unknown;
 }
 
+std::string ErrorText(const CLI::Error& error) {
+  constexpr std::string_view kUnknownInFile = "INI was not able to parse ";
+  const std::string_view what = error.what();
+  if (!what.starts_with(kUnknownInFile)) return std::string(what);
+  return "--config: no flag has the name '" + std::string(what.substr(kUnknownInFile.size())) + "'";
+}
+
 std::variant<ServerOptions, ExitNow> Parse(int argc, const char* const* argv) {
   ServerOptions options;
   CLI::App app(
@@ -393,7 +400,8 @@ std::variant<ServerOptions, ExitNow> Parse(int argc, const char* const* argv) {
                        "Print the version and exit");
   app.footer(
       "A flag goes before its environment variable, and that before the file of --config.\n"
-      "Exit status: 0 stopped as asked, 1 could not serve or stopped by a second signal, "
+      "Exit status: 0 stopped as asked, 1 could not serve, went deaf, or stopped by a second "
+      "signal, "
       "2 bad flags.");
   app.get_formatter()->column_width(36);
 
@@ -404,8 +412,8 @@ std::variant<ServerOptions, ExitNow> Parse(int argc, const char* const* argv) {
   } catch (const CLI::Success&) {
     return ExitNow{0, app.help()};
   } catch (const CLI::Error& error) {
-    return ExitNow{2, "weightinit-server: " + std::string(error.what()) +
-                          "\nTry `weightinit-server --help`.\n"};
+    return ExitNow{
+        2, "weightinit-server: " + ErrorText(error) + "\nTry `weightinit-server --help`.\n"};
   }
   const std::int64_t one_stream = options.chunks_per_stream() * options.chunk_bytes;
   if (options.max_stream_bytes < one_stream) {

@@ -1,5 +1,6 @@
 #include "server/options.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -187,7 +188,9 @@ TEST(Options, MistakesInTheEnvironmentAndTheFileCountToo) {
     const Environment environment("WEIGHTINIT_MAX_STREAMS", "none");
     EXPECT_EQ(Exit({}).exit_code, 2);
   }
-  EXPECT_EQ(Exit({"--config", File("thread = 3\n")}).exit_code, 2);
+  const ExitNow misspelt = Exit({"--config", File("thread = 3\n")});
+  EXPECT_EQ(misspelt.exit_code, 2);
+  EXPECT_THAT(misspelt.text, ::testing::HasSubstr("--config: no flag has the name 'thread'"));
   EXPECT_EQ(Exit({"--config", "/no/such/file"}).exit_code, 2);
   const Environment environment("WEIGHTINIT_CONFIG", "/no/such/file");
   EXPECT_EQ(Exit({}).exit_code, 2);
