@@ -79,7 +79,8 @@ absl::StatusOr<Gatekeeper::Pass> Gatekeeper::Admit(Caller caller, Clock::time_po
   }
   if (has_max_streams && peer.streams >= max_streams) {
     return Busy("all " + std::to_string(max_streams) + " streams of this caller are taken",
-                "max_streams_per_peer", max_streams);
+                "max_streams_per_peer", max_streams,
+                caller.max_streams ? "max-streams= of the token" : "--max-streams-per-peer");
   }
   ++peer.streams;
   return Pass(this, std::move(caller.key), std::move(caller.name));

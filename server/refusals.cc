@@ -14,7 +14,11 @@ constexpr std::chrono::milliseconds kBusyRetryDelay{1000};
 }  // namespace
 
 absl::Status Busy(const std::string& what, const std::string& limit, std::int64_t value) {
-  const std::string flag = FlagOf(limit);
+  return Busy(what, limit, value, FlagOf(limit));
+}
+
+absl::Status Busy(const std::string& what, const std::string& limit, std::int64_t value,
+                  const std::string& flag) {
   return proto::WithDetails(
       absl::ResourceExhaustedError(what + "; try again later, or raise " + flag),
       {.reason = std::string(proto::kServerBusy),

@@ -10,8 +10,11 @@
 namespace weightinit::server {
 
 // RESOURCE_EXHAUSTED, SERVER_BUSY: what the limit bounds is taken ("all 4 streams are taken"), and
-// will be free again. `limit` is its name, "max_streams"; the flag that sets it has the same.
+// will be free again. `limit` is its name, "max_streams"; the flag that sets it has the same,
+// unless `flag` says otherwise.
 absl::Status Busy(const std::string& what, const std::string& limit, std::int64_t value);
+absl::Status Busy(const std::string& what, const std::string& limit, std::int64_t value,
+                  const std::string& flag);
 
 // UNAUTHENTICATED: the call brings no token of ours.
 absl::Status Unauthenticated();

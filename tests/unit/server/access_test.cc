@@ -66,7 +66,11 @@ TEST(Gatekeeper, StreamsOfAPeerAreCounted) {
     EXPECT_TRUE(keeper.Admit({"a", "", 3}, now).ok()) << "a token's own number goes before";
   }
   EXPECT_TRUE(keeper.Admit({"a", "", {}}, now).ok()) << "given back";
-  EXPECT_FALSE(keeper.Admit({"c", "", 0}, now).ok());
+  const auto refused = keeper.Admit({"c", "", 0}, now);
+  EXPECT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().message(),
+            "all 0 streams of this caller are taken; try again later, or raise max-streams= of the "
+            "token");
 }
 
 TEST(Gatekeeper, CallsOfAPeerAreCountedOverTime) {
