@@ -14,7 +14,7 @@ import harness  # noqa: E402
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 # What the chart says itself: where the server listens, whom it lets in, and the form of its log.
 OF_THE_CHART = {"listen", "metrics-listen", "unix-socket-mode", "unix-socket-owner", "insecure", "log-format", "token-file",
-                "tls-cert", "tls-key", "tls-client-ca"}  # fmt: skip
+                "tls-cert", "tls-key", "tls-client-ca"}
 # For calls and the process itself.
 TO_SPARE = 512 * harness.MIB
 
