@@ -18,6 +18,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{- define "weightinit.appProtocol" -}}
+{{ ternary "https" "kubernetes.io/h2c" (ne .Values.tls.secretName "") }}
+{{- end }}
+
 {{- define "weightinit.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
