@@ -1,12 +1,31 @@
 #include "client/call.h"
 
 #include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "client/printable.h"
 #include "proto/convert_status.h"
 
 namespace weightinit::client {
+namespace {
+
+// A request of more than twice the server's limit is not read: gRPC refuses it, in its own words,
+// "Received message larger than max (14573 vs. 8192)". Empty: `text` is another.
+std::string TooLarge(std::string_view text) {
+  constexpr std::string_view kBegin = "Received message larger than max (", kMiddle = " vs. ";
+  const std::size_t middle = text.find(kMiddle), end = text.find(')');
+  if (!text.starts_with(kBegin) || middle >= end) return "";
+  const auto part = [&](std::size_t from, std::size_t to) {
+    return Printable(text.substr(from, to - from));
+  };
+  return "the request has " + part(kBegin.size(), middle) + " bytes; the server reads up to " +
+         part(middle + kMiddle.size(), end) + ", twice its --max-request-bytes";
+}
+
+}  // namespace
 
 Call::Call(const Deadline& deadline, std::stop_token stop)
     : stop_(std::move(stop)), canceller_(stop_, [this] { context_.TryCancel(); }) {
@@ -23,6 +42,10 @@ absl::Status Call::Result(const grpc::Status& status, const std::string& target)
   absl::Status error = proto::FromGrpcStatus(status);
   // The library's refusals speak for themselves. What broke on the way needs to say where.
   switch (error.code()) {
+    case absl::StatusCode::kResourceExhausted: {
+      const std::string text = TooLarge(status.error_message());
+      return text.empty() ? error : absl::Status(error.code(), target + ": " + text);
+    }
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:
     case absl::StatusCode::kCancelled:

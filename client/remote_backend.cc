@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/call.h"
+#include "client/certificates.h"
 #include "client/formats/document.h"
 #include "client/plan_merger.h"
 #include "client/printable.h"
@@ -54,16 +55,19 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const Remo
     return absl::InvalidArgumentError(
         "--tls-server-name is missing: the name in the certificates of several addresses");
   }
-  absl::StatusOr<std::string> ca = ReadPem(options.ca_file);
-  absl::StatusOr<std::string> cert = ReadPem(options.cert_file);
-  absl::StatusOr<std::string> key = ReadPem(options.key_file);
-  for (const auto* file : {&ca, &cert, &key}) {
-    if (!file->ok()) return file->status();
+  PemFile ca{options.ca_file, ""}, cert{options.cert_file, ""}, key{options.key_file, ""};
+  for (PemFile* file : {&ca, &cert, &key}) {
+    absl::StatusOr<std::string> text = ReadPem(file->path);
+    if (!text.ok()) return text.status();
+    file->text = *std::move(text);
   }
+  absl::Status status = ca.path.empty() ? absl::OkStatus() : CheckCertificates(ca);
+  if (status.ok() && !cert.path.empty()) status = CheckPair(cert, key);
+  if (!status.ok()) return status;
   grpc::SslCredentialsOptions ssl;
-  ssl.pem_root_certs = *ca;
-  ssl.pem_private_key = *key;
-  ssl.pem_cert_chain = *cert;
+  ssl.pem_root_certs = ca.text;
+  ssl.pem_private_key = key.text;
+  ssl.pem_cert_chain = cert.text;
   return grpc::SslCredentials(ssl);
 }
 

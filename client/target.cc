@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -72,17 +73,36 @@ absl::StatusOr<Target> ParseList(std::string_view text, std::string_view scheme,
   return target;
 }
 
+// A path may hold commas. Where an address follows one, a list was meant, which gRPC does not take.
+absl::StatusOr<Target> ParsePath(std::string_view text) {
+  for (std::size_t comma = text.find(','); comma != std::string_view::npos;
+       comma = text.find(',', comma + 1)) {
+    const std::string_view rest = text.substr(comma + 1);
+    if (ParseHostPort(rest.substr(0, rest.find(','))).has_value()) {
+      return Refusal(text, "lists a unix socket and an address; a unix socket stands alone");
+    }
+  }
+  return Target{.uri = std::string(text), .may_be_several = false, .stays_here = true};
+}
+
+// dns:NAME:PORT, or dns://RESOLVER/NAME:PORT. gRPC would take 443 for a port that is missing.
+absl::StatusOr<Target> ParseDns(std::string_view text) {
+  std::string_view name = text.substr(std::string_view("dns:").size());
+  if (name.starts_with("//")) name = name.substr(std::min(name.find('/', 2), name.size() - 1) + 1);
+  if (!ParseHostPort(name).has_value()) return Refusal(text, "is not dns:///NAME:PORT");
+  return Target{.uri = std::string(text), .may_be_several = true, .stays_here = false};
+}
+
 }  // namespace
 
 absl::StatusOr<Target> ParseTarget(std::string_view text) {
   for (const std::string_view scheme : {"ipv4:", "ipv6:"}) {
     if (text.starts_with(scheme)) return ParseList(text, scheme, text.substr(scheme.size()));
   }
-  for (const std::string_view scheme : {"unix:", "unix-abstract:", "dns:"}) {
-    if (!text.starts_with(scheme) || text.size() == scheme.size()) continue;
-    const bool is_name = scheme == "dns:";
-    return Target{.uri = std::string(text), .may_be_several = is_name, .stays_here = !is_name};
+  for (const std::string_view scheme : {"unix:", "unix-abstract:"}) {
+    if (text.starts_with(scheme) && text.size() > scheme.size()) return ParsePath(text);
   }
+  if (text.starts_with("dns:")) return ParseDns(text);
   if (text.find(',') != std::string_view::npos) return ParseList(text, "", text);
   const std::optional<HostPort> one = ParseHostPort(text);
   if (!one.has_value()) return Refusal(text, "is not HOST:PORT, dns:///NAME:PORT or unix:/PATH");

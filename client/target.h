@@ -21,7 +21,7 @@ struct Target {
 // "dns:///name:port", "ipv4:a:p,b:p", "ipv6:[a]:p,[b]:p", "unix:/path", "unix-abstract:name".
 // "host:port" is one server, or a proxy that knows of several. Errors: INVALID_ARGUMENT for
 // anything else, which gRPC would look up as a name for as long as it is let; also for lists of
-// names, of which gRPC looks up one.
+// names, of which gRPC looks up one, for a unix socket in a list, and for a name without a port.
 absl::StatusOr<Target> ParseTarget(std::string_view text);
 
 }  // namespace weightinit::client

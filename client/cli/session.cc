@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "absl/strings/string_view.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/flag_value.h"
 #include "client/cli/message_json.h"
@@ -24,6 +25,26 @@ std::string Seconds(double seconds) {
   return text;
 }
 
+bool IsTls(const RemoteOptions& remote) {
+  return remote.tls || !remote.ca_file.empty() || !remote.cert_file.empty() ||
+         !remote.key_file.empty() || !remote.server_name.empty();
+}
+
+// A server that wants more of TLS than it gets closes the connection, and cannot say why. gRPC's
+// words for one that was made, and closed before a call went over it.
+std::string TlsHint(const absl::Status& status, const RemoteOptions& remote) {
+  const auto says = [&](absl::string_view words) {
+    return status.message().find(words) != absl::string_view::npos;
+  };
+  if (!absl::IsUnavailable(status) || !says("connections to all backends failing") ||
+      !says("Socket closed") || remote.target.empty()) {
+    return "";
+  }
+  if (!IsTls(remote)) return " (does the server want TLS? --tls)";
+  if (!remote.cert_file.empty()) return "";
+  return " (does the server want a client's certificate? --tls-cert, --tls-key)";
+}
+
 }  // namespace
 
 Session::Session(std::stop_token stop)
@@ -36,10 +57,8 @@ absl::Status Session::CheckFlags() const {
     return target.ok() ? absl::OkStatus()
                        : UsageError("--server: " + std::string(target.status().message()));
   }
-  const bool tls = remote.tls || !remote.ca_file.empty() || !remote.cert_file.empty() ||
-                   !remote.key_file.empty() || !remote.server_name.empty();
   const char* flag = nullptr;
-  if (tls) flag = "--tls and its kin go";
+  if (IsTls(remote)) flag = "--tls and its kin go";
   if (!remote.token_file.empty()) flag = "--token-file goes";
   if (flags_.timeout_seconds != 0) flag = "--timeout goes";
   if (remote.connections != 0) flag = "--connections goes";
@@ -64,7 +83,10 @@ absl::StatusOr<std::unique_ptr<Backend>> Session::Connect() const {
     if (show_progress()) Note("\r\x1b[K");  // in the place of the bar, which comes back below
     Warn(std::string(status.message()) + "; trying again");
   };
-  return RemoteBackend::Create(remote);
+  absl::StatusOr<std::unique_ptr<RemoteBackend>> backend = RemoteBackend::Create(remote);
+  if (absl::IsCancelled(backend.status())) return backend.status();  // a file was a pipe
+  if (!backend.ok()) return AsUsageError(backend.status());
+  return *std::move(backend);
 }
 
 void Session::Print(std::string_view text) const {
@@ -91,6 +113,7 @@ int Session::Fail(const absl::Status& status) const {
   if (absl::IsDeadlineExceeded(status) && flags_.timeout_seconds > 0) {
     message += " (--timeout: " + Seconds(flags_.timeout_seconds) + ")";
   }
+  message += TlsHint(status, flags_.remote);
   const std::string text =
       err_.Red("weightinit:") + " " + Printable(message, /*keep_newlines=*/true) + "\n";
   std::fflush(stdout);

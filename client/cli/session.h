@@ -44,7 +44,8 @@ class Session {
   // Errors (usage): a server's address that is none, flags of a server without one.
   absl::Status CheckFlags() const;
 
-  // The server that was named, or this process. Errors: those of the flags.
+  // The server that was named, or this process. Errors (usage): those of the flags
+  // and of the files that they name.
   absl::StatusOr<std::unique_ptr<Backend>> Connect() const;
 
   // To stdout. What goes wrong there is found by Flush.

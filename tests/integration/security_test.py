@@ -75,6 +75,8 @@ class TlsTest(SecuredTest):
         tensor = ("tensor", "--shape", "1000", "--init", "normal", "-o", "-")
         fetched = cli(*tensor, *tls, "--tls-cert", ours[0], "--tls-key", ours[1])
         self.assertSameBytes(fetched.out, cli(*tensor).out)
+        for flags, hint in ((("--server", server.address), "want TLS? --tls"), (tls, "a client's certificate? --tls-cert")):
+            self.assertIn(hint, cli(*tensor, *flags, expect=3).err)
         # Who may call may still not ask what there is.
         reflection = self.secure(server, *ours).stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
         self.assertEqual(wire.failure(lambda: reflection(iter([b""]), timeout=10)).code, grpc.StatusCode.UNIMPLEMENTED)
@@ -132,6 +134,24 @@ class TlsTest(SecuredTest):
                 result = harness.run([harness.SERVER, "--listen=127.0.0.1:0", *flags])
                 self.assertEqual(result.code, 2, result)
                 self.assertIn(said, result.err)
+
+
+    def test_files_that_the_program_cannot_use_are_exit_2_before_it_connects(self):
+        cert, key = self.pair("client", "client")
+        other_key = self.pair("other", "other")[1]
+        junk, half = self.write("junk", "no PEM"), self.write("half", harness.read(cert).decode() + "-----BEGIN CERTIFICATE-----\nAAAA\n")
+        for flags, said in (
+            (["--tls-cert", cert], "--tls-cert and --tls-key go together"),
+            (["--tls-cert", cert, "--tls-key", other_key], f"{cert}: does not belong to the key in {other_key}"),
+            (["--tls-cert", cert, "--tls-key", cert], f"{cert}: holds no private key"),
+            (["--tls-cert", key, "--tls-key", key], f"{key}: holds no certificate"),
+            (["--tls-ca", junk], f"{junk}: holds no certificate"),
+            (["--tls-ca", half], f"{half}: holds a certificate that cannot be read"),
+            (["--tls-ca", f"{cert}.not"], "No such file"),
+            (["--token-file", f"{key}.not"], "No such file"),
+        ):
+            with self.subTest(flags=flags):
+                self.assertIn(said, cli("status", "--server", "localhost:1", *flags, expect=2).err)
 
 
 class TokenTest(SecuredTest):

@@ -25,11 +25,14 @@ TEST(TargetTest, OneServer) {
   ExpectIs("127.0.0.7:50051", "127.0.0.7:50051", false, true);
   ExpectIs("[::1]:50051", "[::1]:50051", false, true);
   ExpectIs("unix:/run/w.sock", "unix:/run/w.sock", false, true);
+  ExpectIs("unix:/run/w,1.sock", "unix:/run/w,1.sock", false, true);
   ExpectIs("unix-abstract:w", "unix-abstract:w", false, true);
 }
 
 TEST(TargetTest, Several) {
   ExpectIs("dns:///weights:50051", "dns:///weights:50051", true, false);
+  ExpectIs("dns:weights:50051", "dns:weights:50051", true, false);
+  ExpectIs("dns://10.0.0.53/weights:50051", "dns://10.0.0.53/weights:50051", true, false);
   ExpectIs("ipv4:10.0.0.1:1,10.0.0.2:2", "ipv4:10.0.0.1:1,10.0.0.2:2", true, false);
   ExpectIs("10.0.0.1:1,10.0.0.2:2", "ipv4:10.0.0.1:1,10.0.0.2:2", true, false);
   ExpectIs("[::1]:1,[::1]:2", "ipv6:[::1]:1,[::1]:2", true, true);
@@ -58,6 +61,16 @@ TEST(TargetTest, WhatIsNone) {
   }
   for (const char* text : {"127.0.0.1:1,[::1]:2", "ipv4:[::1]:1"}) {
     EXPECT_THAT(std::string(ParseTarget(text).status().message()), HasSubstr("IPv6 together"))
+        << text;
+  }
+  for (const char* text : {"unix:/x,127.0.0.1:5521", "unix:/x,y,host:1", "unix:/x,[::1]:1,y"}) {
+    EXPECT_THAT(std::string(ParseTarget(text).status().message()), HasSubstr("stands alone"))
+        << text;
+  }
+  for (const char* text : {"dns:", "dns://", "dns:///", "dns:///localhost", "dns:localhost",
+                           "dns:///a:1,b:2", "dns://10.0.0.53", "dns:///a:https"}) {
+    EXPECT_THAT(std::string(ParseTarget(text).status().message()),
+                HasSubstr("is not dns:///NAME:PORT"))
         << text;
   }
 }
