@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -71,6 +73,32 @@ class Drawing {
           Ticker& ticker)
       : engine_(engine), plan_(plan), jobs_(jobs), ticker_(ticker) {}
 
+  // To be called by the thread that Python called, the only one that Python can be asked on: it
+  // goes on asking until its helpers too have ended.
+  void RunAndWait(int helpers) {
+    helping_ = helpers;  // before they begin
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < helpers; ++i) threads.emplace_back([this] { Help(); });
+    Run();
+    constexpr std::chrono::milliseconds kPoll{20};
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, kPoll, [this] { return helping_ == 0; })) {
+      lock.unlock();
+      ticker_.Cancelled();
+      lock.lock();
+    }
+  }
+
+  const absl::Status& status() const { return status_; }
+
+ private:
+  void Help() {
+    Run();
+    const std::lock_guard lock(mutex_);
+    --helping_;
+    changed_.notify_one();
+  }
+
   void Run() {
     for (std::size_t i = next_++; i < jobs_.size(); i = next_++) {
       const absl::Status status = engine_.Fill(plan_, jobs_[i].selection, *jobs_[i].sink,
@@ -85,16 +113,15 @@ class Drawing {
     }
   }
 
-  const absl::Status& status() const { return status_; }
-
- private:
   const Engine& engine_;
   const ModelPlan& plan_;
   const std::span<const BoundJob> jobs_;
   Ticker& ticker_;
   std::atomic<std::size_t> next_{0};
   std::mutex mutex_;
-  absl::Status status_;
+  std::condition_variable changed_;
+  int helping_ = 0;      // guarded by mutex_ once there are threads
+  absl::Status status_;  // likewise
 };
 
 // Everything is bound before the first value is drawn.
@@ -109,11 +136,8 @@ void Draw(const PythonPlan& plan, EngineHolder& holder, const std::vector<Job>& 
   {
     const nb::gil_scoped_release no_gil;
     // A large job is drawn by all threads of the engine, a small one by whoever takes it.
-    const auto helpers =
-        std::min<std::size_t>(static_cast<std::size_t>(engine->threads()), bound.size());
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < helpers; ++i) threads.emplace_back([&drawing] { drawing.Run(); });
-    drawing.Run();
+    const auto threads = std::min(engine->threads(), static_cast<int>(bound.size()));
+    drawing.RunAndWait(std::max(threads - 1, 0));
   }
   ticker.Rethrow();
   OrRaise(drawing.status());

@@ -25,6 +25,16 @@ nb::bytes ToMessage(const PythonRecipe& recipe) {
   return nb::bytes(bytes.data(), bytes.size());
 }
 
+// No file, so no lines in errors.
+PythonRecipe FromMessage(const nb::bytes& bytes) {
+  v1::Recipe message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    throw nb::value_error("not a weightinit.v1.Recipe");
+  }
+  return {
+      .file = {.recipe = OrRaise(proto::FromProto(message, "")), .document = nullptr, .keys = {}}};
+}
+
 nb::list SpecsOf(const PythonRecipe& recipe) {
   nb::list tensors;
   for (const TensorSpec& tensor : recipe.file.recipe.tensors) {
@@ -76,6 +86,7 @@ void BindRecipe(nb::module_& module) {
             return PythonRecipe{OrRaise(client::ParseRecipeFile(text, name))};
           },
           nb::arg("text"), nb::arg("name"))
+      .def_static("from_message", FromMessage, nb::arg("message"))
       .def_static(
           "load",
           [](const std::string& path) {

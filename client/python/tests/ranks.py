@@ -187,6 +187,11 @@ def wrong_on_one_rank(net):
     except weightinit.errors.DataLossError as error:
         assert ("blocks.1.up.weight" in str(error)) == last, error
         assert last or "1 other ranks" in str(error), error
+    try:
+        wt.attest(net, "no/such/recipe.yaml" if last else recipe())
+        raise SystemExit("a recipe that is not there was not seen")
+    except (weightinit.errors.NotFoundError, weightinit.errors.DataLossError) as error:
+        assert isinstance(error, weightinit.errors.NotFoundError) == last, error
 
 
 def placements(world):

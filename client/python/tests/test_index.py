@@ -33,6 +33,11 @@ def test_what_is_no_box_is_an_index_error(index):
         box_of(index, (5, 3))
 
 
+@pytest.mark.parametrize("step", [10**30, -(10**30)])
+def test_a_step_beyond_every_extent_selects_one(step):
+    assert box_of(slice(None, None, step), (5,)).dims == ((0 if step > 0 else 4, 1, 1),)
+
+
 def test_numpy_integers_are_integers():
     assert box_of(np.int32(-1), (5,)) == box_of(4, (5,))
     assert box_of(np.array(2), (5,)) == box_of(2, (5,))

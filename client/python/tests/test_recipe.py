@@ -1,5 +1,8 @@
 """Recipes and plans."""
 
+import copy
+import pickle
+
 import math
 
 import ml_dtypes
@@ -36,6 +39,12 @@ def test_seeds_names_and_fingerprints():
     assert {"article_net", "resnet50"} <= set(weightinit.ready_recipes())
     with pytest.raises(weightinit.errors.InvalidArgumentError):
         recipe.with_seed(-1)
+
+
+@pytest.mark.parametrize("copy", [copy.deepcopy, lambda recipe: pickle.loads(pickle.dumps(recipe))])
+def test_a_recipe_may_be_copied_and_sent(copy):
+    recipe = weightinit.Recipe.from_dict({**MIXED, "seed": 2**64 - 1})
+    assert copy(recipe).message() == recipe.message() and copy(recipe).fingerprint == recipe.fingerprint
 
 
 def test_the_message_is_the_recipe():

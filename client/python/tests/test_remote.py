@@ -321,6 +321,28 @@ print(weights["t0"][0, :3].shape)
     assert out == "interrupted\n(3,)\n"
 
 
+def test_ctrl_c_ends_what_only_other_threads_still_draw():
+    code = """
+import signal, numpy as np, weightinit
+signal.signal(signal.SIGINT, signal.default_int_handler)
+shapes = {"small": [2, 2], "large": [6000, 6000]}
+tensors = [{"name": name, "shape": shape, "init": "orthogonal"} for name, shape in shapes.items()]
+weights = weightinit.open(weightinit.Recipe.from_dict({"tensors": tensors}), threads=2)
+large = np.zeros(shapes["large"], np.float32)
+print("go", flush=True)
+try:
+    weights.read_many(["small", ("large", ..., large)])
+except KeyboardInterrupt:
+    print("interrupted, and drew" if large.any() else "interrupted")
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "go\n"
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=300)
+    assert out == "interrupted\n"
+
+
 @pytest.mark.parametrize("where", ["local", "remote"])
 def test_weights_opened_before_a_fork_work_in_the_child(server, where):
     code = """

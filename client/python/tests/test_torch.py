@@ -130,6 +130,12 @@ def linear(**options):
     return nn.Linear(4, 3, bias=False, **options)
 
 
+def shared():
+    net = linear()
+    net.weight = nn.Parameter(torch.zeros(1, 1).expand(3, 4))
+    return net
+
+
 @pytest.mark.parametrize(
     "action, class_, text",
     [
@@ -137,6 +143,9 @@ def linear(**options):
         (lambda recipe: wt.init_(linear(device="meta"), recipe, device="meta"), ValueError, "device: meta has no memory"),
         (lambda recipe: wt.init_(linear(dtype=torch.complex64), recipe), ValueError, "weight: torch.complex64 is not drawn"),
         (lambda recipe: wt.attest(linear(device="meta"), recipe), errors.FailedPreconditionError, "weight: on meta"),
+        (lambda recipe: wt.init_(shared(), recipe), ValueError, "for weight: several of its elements are one in memory"),
+        (lambda recipe: wt.manifest(linear(), "gpt2"), TypeError, "a list of rules, each a dict, not str"),
+        (lambda recipe: wt.manifest(linear(dtype=torch.complex64)), ValueError, "weight: torch.complex64 is not drawn"),
         (lambda recipe: wt.manifest(nn.Linear), TypeError, "a torch.nn.Module, not <class"),
         (lambda recipe: wt.to_numpy([1.0]), TypeError, "not a torch.Tensor but list"),
         (lambda recipe: weightinit.digest(torch.zeros(3, 4).to_sparse()), errors.UnsupportedError, "take the dense tensor"),
@@ -163,6 +172,18 @@ def test_flat_parameters_of_fsdp1_are_refused():
     net._flat_param = FlatParameter(torch.zeros(4))
     with pytest.raises(errors.UnsupportedError, match="fully_shard"):
         wt.init_(net, weightinit.Recipe.from_dict({"tensors": [{"name": "_flat_param", "shape": [4], "init": "zeros"}]}))
+
+
+def test_a_manifest_leaves_out_buffers_that_are_never_drawn():
+    net = linear()
+    net.register_buffer("freqs_cis", torch.zeros(2, dtype=torch.complex64))
+    assert [entry["name"] for entry in wt.manifest(net)["tensors"]] == ["weight"]
+    wt.init_(net, recipe_of(net))
+
+
+def test_parameters_without_elements_are_filled_with_nothing():
+    net = nn.Linear(0, 3)
+    assert wt.init_(net, recipe_of(net)).filled == ["weight", "bias"]
 
 
 def test_attest_finds_one_bit():

@@ -73,6 +73,8 @@ def _dim_of_slice(item: slice, extent: int) -> tuple[tuple[int, int, int], bool]
     size = len(range(start, stop, step))
     if size == 0:
         return (0, 0, 1), False
+    if size == 1:  # no step is made, however long
+        return (start, 1, 1), step < 0
     if step < 0:
         return (start + (size - 1) * step, size, -step), True
     return (start, size, step), False

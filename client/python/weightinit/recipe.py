@@ -177,8 +177,16 @@ class Recipe:
         with open_weights(self, threads=threads) as weights:
             return weights.digest(progress=progress)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To be copied, and sent to other processes."""
+        return _of_message, (self._handle.message(),)
+
     def __repr__(self) -> str:
         return f"<weightinit.Recipe of {len(self._handle.tensors())} tensors, seed {self.seed}>"
+
+
+def _of_message(message: bytes) -> Recipe:
+    return Recipe(_core.Recipe.from_message(message))
 
 
 def _plain(value: Any) -> Any:

@@ -212,7 +212,7 @@ class Weights(Mapping[str, Tensor]):
             array = np.empty(box.shape, tensor.dtype if read.dtype is None else to_numpy(read.dtype))
         else:
             array = read.out
-            _check_target(array, box)
+            _check_target(array, box, f"for {read.name}: ")
         flipped = array if box.flip is None else _flipped(array, box)
         # A new array is drawn upwards, in one piece, and turned; memory that was given is drawn into as it lies.
         target, result = (array, flipped) if read.out is None else (flipped, array)
@@ -256,15 +256,15 @@ def _flipped(array: np.ndarray, box: Box) -> np.ndarray:
     return flipped
 
 
-def _check_target(array: Any, box: Box) -> None:
+def _check_target(array: Any, box: Box, whose: str = "") -> None:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"values go into a numpy.ndarray, not {type(array).__name__}")
     if array.shape != box.shape:
-        raise refuse("array", f"it has the shape {list(array.shape)}; the part has {list(box.shape)}")
+        raise refuse("array", f"{whose}it has the shape {list(array.shape)}; the part has {list(box.shape)}")
     if not array.flags.writeable:
-        raise refuse("array", "it is read-only")
-    if 0 in array.strides and any(stride == 0 < size - 1 for stride, size in zip(array.strides, array.shape)):
-        raise refuse("array", "several of its elements are one in memory")
+        raise refuse("array", f"{whose}it is read-only")
+    if array.size > 0 and 0 in array.strides and any(stride == 0 < size - 1 for stride, size in zip(array.strides, array.shape)):
+        raise refuse("array", f"{whose}several of its elements are one in memory")
 
 
 def digest_of_array(array: np.ndarray, dtype: int, shape: tuple[int, ...], box: Box) -> int:
@@ -339,6 +339,9 @@ def open(  # noqa: A001: read as weightinit.open
     return Weights(recipe, RemoteSource(source, recipe, options), source)
 
 
+_MOST = {"threads": 4096, "cache_bytes": 2**63 - 1, "streams": 1024}
+
+
 def _check_number(name: str, value: Any) -> None:
     if value is None and name == "timeout":
         return
@@ -347,3 +350,5 @@ def _check_number(name: str, value: Any) -> None:
         raise TypeError(f"{name} is {'a number' if float in kinds else 'an int'}, not {type(value).__name__}")
     if not value >= 0:
         raise refuse(name, f"{value}; allowed: 0 or more")
+    if name in _MOST and value > _MOST[name]:
+        raise refuse(name, f"{value}; allowed: at most {_MOST[name]}")

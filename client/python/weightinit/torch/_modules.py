@@ -14,7 +14,7 @@ from ..errors import DataLossError, FailedPreconditionError, InvalidArgumentErro
 from ..recipe import Recipe
 from ..weights import Read, Tensor, Weights
 from ..weights import open as open_weights
-from ._tensors import LocalPart, local_of, numpy_dtype_of, parts_of, share_memory
+from ._tensors import LocalPart, is_drawn, local_of, numpy_dtype_of, parts_of, share_memory
 
 # What is drawn for tensors that do not lie on the CPU before it is copied to them.
 _STAGING_BYTES = 1 << 30
@@ -279,15 +279,22 @@ def manifest(module: torch.nn.Module, rules: Sequence[Mapping[str, Any]] | None 
     module may be on meta.
 
     Args:
-        rules: go into the recipe as they are.
+        rules: go into the recipe as they are. Buffers of types that are never drawn (complex, int16) are left out: :func:`init_`
+            leaves them as they are.
 
     Returns:
         What :meth:`weightinit.Recipe.from_dict` takes; ``json.dump`` writes it as a recipe file.
     """
     _check_module(module)
+    if isinstance(rules, (str, Mapping)):
+        raise TypeError(f"rules are a list of rules, each a dict, not {type(rules).__name__}")
     tensors: list[dict[str, Any]] = []
     first_name: dict[int, str] = {}
     for name, tensor, owner, is_buffer in _named_tensors(module):
+        if not is_drawn(tensor.dtype):
+            if is_buffer:
+                continue
+            raise refuse(name, f"{tensor.dtype} is not drawn")
         entry: dict[str, Any] = {"name": name, "shape": list(tensor.shape), "module": _class_name(owner)}
         dtype = number_of(numpy_dtype_of(tensor.dtype))
         entry["dtype"] = {number: text for text, number in _core.dtypes.items()}[dtype]
@@ -343,11 +350,13 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, rng_repla
         DataLossError: on every rank if any rank holds other values; a rank that does names its tensors.
         What :func:`init_` raises for a module that does not fit the recipe.
     """
-    weights, owned = open_or_keep(recipe, "local", {}, rng_replay)
     failure: Exception | None = None
+    weights: Weights | None = None
+    owned = False
     digests: dict[bytes, int] = {}
     wrong: list[str] = []
     try:
+        weights, owned = open_or_keep(recipe, "local", {}, rng_replay)
         targets, _ = _match(module, weights)
         specs = weights.recipe.specs()
         for target in targets:
@@ -360,7 +369,7 @@ def attest(module: torch.nn.Module, recipe: Recipe | Weights | str, *, rng_repla
     except Exception as error:  # the others must not wait for this rank
         failure = error
     finally:
-        if owned:
+        if owned and weights is not None:
             weights.close()
     total, others_wrong = _sum_over_ranks(digests, failure is not None or bool(wrong), group)
     if failure is not None:

@@ -34,6 +34,10 @@ def dtype_of(numpy_dtype: np.dtype[Any]) -> torch.dtype:
     return _TORCH_OF_NUMPY[numpy_dtype]
 
 
+def is_drawn(dtype: torch.dtype) -> bool:
+    return dtype in _TORCH_OF_NUMPY.values()
+
+
 def numpy_dtype_of(dtype: torch.dtype) -> np.dtype[Any]:
     """Raises InvalidArgumentError for a type that is not drawn."""
     for numpy_dtype, known in _TORCH_OF_NUMPY.items():
