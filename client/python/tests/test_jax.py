@@ -107,6 +107,16 @@ def test_initializer_has_jaxs_signature():
         wj.initializer("lecun_norm")
 
 
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_initializer_gives_the_sharding_that_is_asked_for(transform):
+    init = wj.initializer("normal(std=0.02)")
+    key = jax.random.key(0)
+    spread = NamedSharding(Mesh(np.array(jax.devices()), ("data",)), P("data"))
+    sharded = transform(lambda key: init(key, (8, 4), out_sharding=spread))(key)
+    assert sharded.sharding.is_equivalent_to(spread, 2)
+    assert bits(sharded) == bits(init(key, (8, 4)))
+
+
 def test_initializer_under_vmap():
     init = wj.initializer("lecun_normal")
     keys = jax.random.split(jax.random.key(1), 3)

@@ -147,7 +147,12 @@ def initializer(init: str | Mapping[str, Any], *, layout: str = "IN_OUT", draw_n
 
         like = jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
         result: jax.Array = jax.pure_callback(draw, like, words, vmap_method="sequential")
-        return result if out_sharding is None else jax.device_put(result, out_sharding)
+        if out_sharding is None:
+            return result
+        # Within jit, device_put leaves a callback's result on its one device.
+        place = jax.lax.with_sharding_constraint if isinstance(result, jax.core.Tracer) else jax.device_put
+        placed: jax.Array = place(result, out_sharding)
+        return placed
 
     return initialize_one
 
